@@ -1,0 +1,65 @@
+"""What is wrong with an expression's text, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nexus.core.errors import NexusError, nearest
+
+_CARET_WIDTH = 100
+
+
+class ExpressionError(NexusError):
+    """The text of an expression cannot be read.
+
+    Attributes:
+        message: One sentence for a person.
+        offset: 0-based character in the text where the trouble starts.
+        length: How many characters it covers; at least 1, also at the text's end.
+        expected: What would have been right, if it can be said.
+        found: What stands there.
+        suggestion: The nearest valid name or spelling.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        offset: int = 0,
+        length: int = 1,
+        *,
+        expected: str | None = None,
+        found: str | None = None,
+        suggestion: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.length = max(1, length)
+        self.expected = expected
+        self.found = found
+        self.suggestion = suggestion
+
+    def caret(self, text: str) -> str:
+        """The line of `text` that is meant, and carets below the wrong part.
+
+        Args:
+            text: The expression that was parsed.
+
+        Returns:
+            Two lines, cut to about 100 columns around the place.
+        """
+        offset = min(self.offset, len(text))
+        start = text.rfind("\n", 0, offset) + 1
+        end = text.find("\n", offset)
+        line = text[start : end if end >= 0 else len(text)].replace("\t", " ")
+        column = offset - start
+        cut = max(0, column - _CARET_WIDTH // 2)
+        line = line[cut : cut + _CARET_WIDTH]
+        column -= cut
+        return line + "\n" + " " * column + "^" * max(1, min(self.length, len(line) - column))
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """The valid name meant by a wrong one; a difference in case alone always counts."""
+    known = list(names)
+    return next((k for k in known if k.lower() == name.lower()), None) or nearest(name, known)

@@ -1,0 +1,163 @@
+"""The syntax tree: what was written, and from where to where."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal as OneOf
+
+Comparison = OneOf["==", "!=", ">", ">=", "<", "<=", "in", "not in"]
+Sign = OneOf["+", "-", "*", "/", "%"]
+
+_PLAIN = re.compile(r"[^\W\d]\w*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Base of all nodes.
+
+    Attributes:
+        start: 0-based offset of the first character.
+        end: Offset after the last.
+        depth: 1 for a leaf, one more than the deepest child otherwise.
+    """
+
+    start: int
+    end: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A number, a string, true, false or null."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Node):
+    """`[a, b]`."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """One of the names that the scope gives, such as `data`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Node):
+    """One step into a map or a list: `.key`, `["key"]`, `[0]`; below it is a name in the end."""
+
+    base: Node
+    key: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Negative(Node):
+    """`-a`."""
+
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Node):
+    """`not a`."""
+
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(Node):
+    """`a and b and …` or `a or b or …`; always two parts or more."""
+
+    operator: OneOf["and", "or"]
+    parts: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Node):
+    """`a == b` and its kin."""
+
+    operator: Comparison
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Node):
+    """`a + b` and its kin."""
+
+    operator: Sign
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """`lower(a)` and its kin."""
+
+    function: str
+    arguments: tuple[Node, ...]
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly below, in the order in which they were written."""
+    match node:
+        case ListOf(items=nodes) | Logic(parts=nodes) | Call(arguments=nodes):
+            return nodes
+        case Compare(left=left, right=right) | Arithmetic(left=left, right=right):
+            return (left, right)
+        case Negative(operand=only) | Not(operand=only) | Step(base=only):
+            return (only,)
+        case _:
+            return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A name of the scope, and the keys and indexes below it."""
+
+    root: str
+    keys: tuple[str | int, ...]
+
+    def __str__(self) -> str:
+        text = self.root
+        for key in self.keys:
+            if isinstance(key, str) and _PLAIN.match(key):
+                text += "." + key
+            else:
+                text += f"[{json.dumps(key, ensure_ascii=False)}]"
+        return text
+
+
+def path_of(node: Node) -> Path | None:
+    """The path that a node spells, or None where it is something else."""
+    keys: list[str | int] = []
+    while isinstance(node, Step):
+        keys.append(node.key)
+        node = node.base
+    return Path(node.name, tuple(reversed(keys))) if isinstance(node, Name) else None
+
+
+def paths_in(node: Node) -> Iterator[Path]:
+    """Every path at or below a node, each at its full length, in order."""
+    path = path_of(node)
+    if path is not None:
+        yield path
+        return
+    for child in children(node):
+        yield from paths_in(child)
+
+
+def functions_in(node: Node) -> Iterator[str]:
+    """Every function called at or below a node."""
+    if isinstance(node, Call):
+        yield node.function
+    for child in children(node):
+        yield from functions_in(child)
