@@ -1,0 +1,124 @@
+"""The folder in which one machine keeps everything: databases, secret, logs, and a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from nexus.cli.failures import CommandFailed
+from nexus.settings import SECRET_MINIMUM, secret_file
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """An opened data folder. It stays locked until this process ends.
+
+    Attributes:
+        path: The folder, absolute.
+        lock: The open lock file; closing it gives the folder free.
+    """
+
+    path: Path
+    lock: BinaryIO
+
+    @property
+    def temporal_database(self) -> Path:
+        """The file of Temporal's development server."""
+        return self.path / "temporal.db"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the children's logs."""
+        return self.path / "logs"
+
+    def secret(self) -> str:
+        """What tokens are signed with; made at the first call.
+
+        Raises:
+            CommandFailed: The file holds something too short to be a key.
+        """
+        file = secret_file(self.path)
+        if not file.exists():
+            # Written aside and moved, so that a kill never leaves half a key.
+            fresh = file.with_suffix(".new")
+            fresh.unlink(missing_ok=True)
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as target:
+                target.write(secrets.token_hex(32) + "\n")
+            fresh.replace(file)
+        stored = file.read_text(encoding="ascii", errors="replace").strip()
+        if len(stored) < SECRET_MINIMUM:
+            raise CommandFailed(
+                f"{file} is too short to be a key: remove it, and a new one is made (tokens given "
+                "out so far end with it)"
+            )
+        return stored
+
+
+def open_data_folder(path: Path) -> DataFolder:
+    """Makes, checks and locks a data folder.
+
+    Raises:
+        CommandFailed: It is not a folder, cannot be written, is in use, or holds a database that
+            cannot be read.
+    """
+    path = path.expanduser().absolute()
+    advice = "give another folder with --data-dir"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "logs").mkdir(exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise CommandFailed(f"the data folder {path} is a file: {advice}") from None
+    except OSError as error:
+        raise CommandFailed(
+            f"the data folder {path} cannot be made ({error.strerror}): {advice}"
+        ) from error
+    lock = _lock(path, advice)
+    for name in ("nexus.db", "temporal.db"):
+        _check_database(path / name, advice)
+    return DataFolder(path=path, lock=lock)
+
+
+def _lock(path: Path, advice: str) -> BinaryIO:
+    try:
+        lock = (path / "lock").open("a+b")
+    except OSError as error:
+        raise CommandFailed(
+            f"the data folder {path} cannot be written ({error.strerror}): {advice}"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        holder = lock.read().decode("ascii", "replace").strip()
+        lock.close()
+        raise CommandFailed(
+            f"another `nexus dev`{f' (process {holder})' if holder else ''} uses the data folder "
+            f"{path}: stop it, or {advice}"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n".encode("ascii"))
+    lock.flush()
+    return lock
+
+
+def _check_database(file: Path, advice: str) -> None:
+    if not file.exists():
+        return
+    try:
+        connection = sqlite3.connect(f"file:{file}?mode=rw", uri=True)
+        try:
+            # Reads the header and the schema, whatever the size of the file.
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise CommandFailed(
+            f"the database {file} cannot be used ({error}): restore it from a backup, move it "
+            f"away to begin anew, or {advice}"
+        ) from error

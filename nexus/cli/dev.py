@@ -1,0 +1,266 @@
+"""The whole platform on one machine, in the foreground (`nexus dev`)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nexus.cli.child_logs import loud_line
+from nexus.cli.data_folder import DataFolder, open_data_folder
+from nexus.cli.failures import CommandFailed
+from nexus.cli.migrate import upgrade_database
+from nexus.cli.ports import LOOPBACK, require_free
+from nexus.cli.progress import progress, say
+from nexus.cli.serve import SUPERVISED
+from nexus.cli.supervisor import Child, ChildSpec, Supervisor
+from nexus.cli.temporal_binary import find_temporal
+from nexus.cli.temporal_server import retention_command, server_command
+from nexus.cli.tokens import issue_token
+from nexus.settings import Settings
+
+READY_WITHIN = 90.0
+POLL_EVERY = 0.05
+
+# A part of ours may lose a race at the start; one that keeps dying will not get better.
+DEATHS_AT_START = 3
+
+TENANT = "demo"
+USER = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevOptions:
+    """What `nexus dev` was asked for.
+
+    Attributes:
+        data_dir: Folder of databases, secret and logs.
+        definitions: Watched folder of definitions.
+        api_port: Port of the API.
+        temporal_port: Port of Temporal's frontend.
+        ui_port: Port of Temporal's Web UI.
+        demo: Walk the demo pipelines once ready.
+    """
+
+    data_dir: Path
+    definitions: Path
+    api_port: int
+    temporal_port: int
+    ui_port: int
+    demo: bool = False
+
+    @property
+    def api_url(self) -> str:
+        """Base URL of the API."""
+        return f"http://{LOOPBACK}:{self.api_port}"
+
+
+def run_dev(options: DevOptions) -> None:
+    """Starts everything, says where it is, and ends when asked to.
+
+    Raises:
+        CommandFailed: Something is in the way; the message says what to do about it.
+    """
+    if not options.definitions.is_dir():
+        raise CommandFailed(
+            f"there is no folder {options.definitions}: make it, or name another one with "
+            "--definitions"
+        )
+    folder = open_data_folder(options.data_dir)
+    require_free(
+        {
+            "--api-port": options.api_port,
+            "--temporal-port": options.temporal_port,
+            "--ui-port": options.ui_port,
+        }
+    )
+    settings = _settings(options, folder)
+    temporal = find_temporal()
+    with asyncio.Runner() as runner:
+        runner.run(_Dev(options, folder, settings, temporal).run())
+
+
+def _settings(options: DevOptions, folder: DataFolder) -> Settings:
+    given = Settings.from_env({**os.environ, "NEXUS_DATA_DIR": str(folder.path)})
+    return replace(
+        given,
+        jwt_secret=given.jwt_secret or folder.secret(),
+        definitions=options.definitions.absolute(),
+        temporal_address=f"{LOOPBACK}:{options.temporal_port}",
+        web_ui_url=f"http://{LOOPBACK}:{options.ui_port}",
+    )
+
+
+class _Dev:
+    """One run of the platform."""
+
+    def __init__(
+        self, options: DevOptions, folder: DataFolder, settings: Settings, temporal: Path
+    ) -> None:
+        self._options = options
+        self._folder = folder
+        self._settings = settings
+        self._temporal = temporal
+        self._supervisor = Supervisor(folder.logs)
+        self._end = asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(asked, self._asked_to_end)
+        starting = asyncio.create_task(self._start())
+        ending = asyncio.create_task(self._end.wait())
+        try:
+            await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await self._serve(ending)
+        finally:
+            starting.cancel()
+            ending.cancel()
+            self._end.set()
+            await self._supervisor.stop()
+
+    def _asked_to_end(self) -> None:
+        if self._end.is_set():
+            self._supervisor.kill()
+        else:
+            say("Ending …")
+            self._end.set()
+
+    async def _start(self) -> None:
+        with progress("Starting Temporal, a worker and the API"):
+            temporal = self._supervisor.start(
+                ChildSpec(
+                    name="temporal",
+                    command=server_command(
+                        self._temporal,
+                        database=self._folder.temporal_database,
+                        port=self._options.temporal_port,
+                        ui_port=self._options.ui_port,
+                    ),
+                )
+            )
+            await asyncio.to_thread(upgrade_database, self._settings)
+            # Both wait for Temporal by themselves, so their imports need not.
+            worker = self._supervisor.start(self._part("worker"))
+            api = self._supervisor.start(
+                self._part("api", "--host", LOOPBACK, "--port", str(self._options.api_port))
+            )
+            await self._ready(temporal, worker, api)
+
+    def _part(self, name: str, *arguments: str) -> ChildSpec:
+        return ChildSpec(
+            name=name,
+            command=[sys.executable, "-m", "nexus", name, *arguments],
+            environment=self._environment(),
+            echo=loud_line,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        settings = self._settings
+        return {
+            SUPERVISED: "1",
+            "NEXUS_DATA_DIR": str(settings.data_dir),
+            "NEXUS_DATABASE_URL": settings.database_url,
+            "NEXUS_DEFINITIONS": str(settings.definitions),
+            "NEXUS_JWT_SECRET": settings.jwt_secret,
+            "NEXUS_TASK_QUEUE": settings.task_queue,
+            "NEXUS_TEMPORAL_ADDRESS": settings.temporal_address,
+            "NEXUS_TEMPORAL_NAMESPACE": settings.temporal_namespace,
+            "NEXUS_WEB_UI_URL": settings.web_ui_url,
+        }
+
+    async def _ready(self, temporal: Child, worker: Child, api: Child) -> None:
+        import httpx
+
+        answer = "it does not answer"
+        loop = asyncio.get_running_loop()
+        until = loop.time() + READY_WITHIN
+        async with httpx.AsyncClient(base_url=self._options.api_url, timeout=5) as client:
+            while loop.time() < until:
+                for child, most in (
+                    (temporal, 1),
+                    (worker, DEATHS_AT_START),
+                    (api, DEATHS_AT_START),
+                ):
+                    if child.deaths >= most:
+                        raise CommandFailed(_stillborn(child))
+                try:
+                    response = await client.get("/readyz")
+                    if response.status_code == 200:
+                        return
+                    answer = response.text.strip()
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(POLL_EVERY)
+        raise CommandFailed(
+            f"the API is not ready after {READY_WITHIN:.0f} s ({answer}): see the logs in "
+            f"{self._folder.logs}"
+        )
+
+    async def _serve(self, ending: asyncio.Task[bool]) -> None:
+        print(self._welcome(), flush=True)
+        retention = await self._run(
+            retention_command(
+                self._temporal,
+                address=self._settings.temporal_address,
+                namespace=self._settings.temporal_namespace,
+            ),
+            quiet=True,
+        )
+        demo = None
+        if self._options.demo:
+            demo = await self._run(
+                [sys.executable, "-m", "nexus", "demo", "--url", self._options.api_url]
+            )
+        await ending
+        for process in (retention, demo):
+            if process is not None and process.returncode is None:
+                process.kill()
+
+    async def _run(
+        self, command: Sequence[str], *, quiet: bool = False
+    ) -> asyncio.subprocess.Process:
+        output = asyncio.subprocess.DEVNULL if quiet else None
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **self._environment()},
+        )
+
+    def _welcome(self) -> str:
+        url = self._options.api_url
+        token = issue_token(self._settings.jwt_secret, tenant=TENANT, user=USER, roles=["admin"])
+        return f"""Nexus is ready.
+
+  API          {url}  (its documentation: {url}/docs)
+  Temporal     {self._settings.web_ui_url}
+  Definitions  {self._settings.definitions}
+  Data         {self._folder.path}
+
+A token for tenant {TENANT}, user {USER}, role admin (another one: nexus token):
+
+  export TOKEN={token}
+
+A first instance:
+
+  curl -s {url}/v1/instances -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+    -d '{{"definition": "sales-pipeline", "subject": {{"type": "lead", "id": "ann"}}, "data": {{"score": 60}}}}'
+
+Ctrl-C ends everything; the next start finds it as it was.
+"""
+
+
+def _stillborn(child: Child) -> str:
+    words = child.log.last_words()
+    return (
+        f"{child.spec.name} does not stay up{f' ({words})' if words else ''}: its log is "
+        f"{child.log.path}"
+    )

@@ -1,0 +1,79 @@
+"""Brings the database and Temporal up to what this version needs; run once before a release."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nexus.cli.failures import CommandFailed, platform_module
+from nexus.cli.logs import configure_logging
+from nexus.cli.serve import connect_patiently, end_process
+from nexus.settings import Settings
+
+# How long a fresh Temporal may take to come up, and to make its search attributes known.
+TEMPORAL_WITHIN = 300.0
+
+
+def upgrade_database(settings: Settings) -> None:
+    """Brings the projection database to the newest schema.
+
+    Raises:
+        CommandFailed: The database is not there, or is not one that can be brought up to date.
+    """
+    upgrade = platform_module("storage.migrate").upgrade
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        upgrade(settings.database_url)
+    except SQLAlchemyError as error:
+        # What stands before the host may be a password.
+        place = settings.database_url.rpartition("@")[2]
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise CommandFailed(
+            f"the database {place} cannot be brought up to date ({reason}): see that it runs, "
+            "restore it from a backup, or use another one"
+        ) from error
+
+
+def run_migrate(settings: Settings) -> None:
+    """Brings the database and Temporal's search attributes up to date."""
+    configure_logging()
+    upgrade_database(settings)
+    asyncio.run(_register(settings))
+    print("The database and Temporal's search attributes are up to date.", flush=True)
+    end_process(0)
+
+
+async def _register(settings: Settings) -> None:
+    from temporalio.api.enums.v1 import IndexedValueType
+    from temporalio.api.operatorservice.v1 import (
+        AddSearchAttributesRequest,
+        ListSearchAttributesRequest,
+    )
+
+    wanted: dict[str, str] = platform_module("workflows.contract").SEARCH_ATTRIBUTES
+    kinds = {
+        "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+        "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+    }
+    never = asyncio.Event()
+    try:
+        async with asyncio.timeout(TEMPORAL_WITHIN):
+            client = await connect_patiently(settings, never)
+    except TimeoutError:
+        raise CommandFailed(
+            f"Temporal does not answer at {settings.temporal_address}: see that it runs, or name "
+            "it in NEXUS_TEMPORAL_ADDRESS"
+        ) from None
+    if client is None:
+        return
+    namespace = settings.temporal_namespace
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=namespace)
+    )
+    missing = {
+        name: kinds[kind] for name, kind in wanted.items() if name not in known.custom_attributes
+    }
+    if missing:
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
+        )

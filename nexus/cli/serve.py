@@ -1,0 +1,148 @@
+"""Runs one part of the platform in this process: the API, or a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from nexus.cli.failures import CommandFailed, platform_module
+from nexus.cli.logs import configure_logging
+from nexus.settings import Settings
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+# Set for the children of `nexus dev`, which ends them itself and in order: Ctrl-C reaches the
+# whole process group, and is not for them.
+SUPERVISED = "NEXUS_SUPERVISED"
+
+# Longer than the pauses of clients and of load balancers, which keep a minute.
+KEEP_ALIVE = 75
+CONNECT_PAUSE = 1.0
+
+_log = logging.getLogger("nexus")
+
+
+def run_api(settings: Settings, *, host: str, port: int) -> NoReturn:
+    """Serves HTTP until this process is asked to end; does not return.
+
+    Args:
+        settings: What the API is told.
+        host: Address to listen on.
+        port: Port to listen on.
+    """
+    import uvicorn
+
+    configure_logging()
+    create_app = platform_module("api.app").create_app
+
+    class Server(uvicorn.Server):
+        """A server that leaves the signals to this module."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    server = Server(
+        uvicorn.Config(
+            create_app(settings.require_secret()),
+            host=host,
+            port=port,
+            loop="uvloop",
+            http="httptools",
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=5,
+            access_log=False,
+            log_config=None,
+        )
+    )
+
+    async def serve() -> None:
+        _on_end(lambda: setattr(server, "should_exit", True))
+        await server.serve()
+
+    uvicorn_loop = server.config.get_loop_factory()
+    with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
+        try:
+            runner.run(serve())
+        except SystemExit:
+            end_process(1)
+    end_process(0 if server.started else 1)
+
+
+def run_worker(settings: Settings) -> NoReturn:
+    """Works on the task queue until this process is asked to end; does not return."""
+    configure_logging()
+    asyncio.run(_work(settings))
+    end_process(0)
+
+
+async def _work(settings: Settings) -> None:
+    engine = platform_module("storage.engine").create_engine(settings.database_url)
+    activities = platform_module("activities.projection").ProjectionActivities(engine)
+    build_worker = platform_module("workflows.worker").build_worker
+    end = asyncio.Event()
+    _on_end(end.set)
+    client = await connect_patiently(settings, end)
+    if client is None:
+        return
+    worker = build_worker(client, settings.task_queue, activities=activities.all())
+    running = asyncio.create_task(worker.run())
+    ending = asyncio.create_task(end.wait())
+    await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        ending.cancel()
+        running.result()
+        raise CommandFailed("the worker ended by itself")
+    # What is in flight is handed back within Temporal's own timeouts if this takes too long.
+    await asyncio.wait({asyncio.create_task(worker.shutdown())}, timeout=6)
+
+
+async def connect_patiently(settings: Settings, end: asyncio.Event) -> Client | None:
+    """Connects to Temporal, as soon as it is there.
+
+    Args:
+        settings: Where Temporal is.
+        end: Set when there is no more need; the answer is None then.
+    """
+    from temporalio.client import Client
+    from temporalio.contrib.pydantic import pydantic_data_converter
+    from temporalio.service import RPCError
+
+    waiting = False
+    while not end.is_set():
+        try:
+            return await Client.connect(
+                settings.temporal_address,
+                namespace=settings.temporal_namespace,
+                data_converter=pydantic_data_converter,
+            )
+        except (RuntimeError, RPCError) as error:
+            if not waiting:
+                waiting = True
+                _log.info("waiting for Temporal at %s (%s)", settings.temporal_address, error)
+            await asyncio.wait({asyncio.create_task(end.wait())}, timeout=CONNECT_PAUSE)
+    return None
+
+
+def _on_end(act: Callable[[], object]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, act)
+    if os.environ.get(SUPERVISED):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    else:
+        loop.add_signal_handler(signal.SIGINT, act)
+
+
+def end_process(code: int) -> NoReturn:
+    """Ends this process without the interpreter's own end, in which Temporal's core can abort."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,164 @@
+"""What a part of the platform must be told before it starts, read from the environment.
+
+| variable | what it is | default |
+| --- | --- | --- |
+| `NEXUS_DATA_DIR` | folder of one machine: databases, secret, logs | `.nexus` of the checkout |
+| `NEXUS_DATABASE_URL` | `sqlite:///…` or `postgresql+psycopg://…` | SQLite in the data folder |
+| `NEXUS_TEMPORAL_ADDRESS` | host:port of Temporal's frontend | `127.0.0.1:7233` |
+| `NEXUS_TEMPORAL_NAMESPACE` | Temporal namespace | `default` |
+| `NEXUS_TASK_QUEUE` | the workers' task queue | `nexus` |
+| `NEXUS_JWT_SECRET` | signs tokens; 32 characters or more | `secret` in the data folder |
+| `NEXUS_DEFINITIONS` | the watched folder of definitions | `definitions/` of the checkout |
+| `NEXUS_WEB_UI_URL` | where Temporal's Web UI is for a browser | `http://127.0.0.1:8233` |
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nexus.core.errors import NexusError
+
+# HS256 is as strong as its key; RFC 7518 asks for at least the hash's 32 bytes.
+SECRET_MINIMUM = 32
+
+_ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+_DATABASES = ("sqlite:///", "postgresql+psycopg://")
+
+
+class SettingsError(NexusError):
+    """The environment says something that cannot be used."""
+
+
+def checkout() -> Path | None:
+    """The checkout this code runs from; None where only the library is installed."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() else None
+
+
+def default_data_dir() -> Path:
+    """`.nexus` of the checkout, so that it is the same one wherever a command is given."""
+    return (checkout() or Path.cwd()) / ".nexus"
+
+
+def default_definitions() -> Path:
+    """`definitions/` of the checkout."""
+    return (checkout() or Path.cwd()) / "definitions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the API and the workers are told.
+
+    Attributes:
+        database_url: SQLAlchemy URL of the projection database.
+        temporal_address: host:port of Temporal's frontend.
+        temporal_namespace: Temporal namespace of all tenants.
+        task_queue: Task queue of the workers.
+        jwt_secret: Key of the tokens' HS256; "" where none has been made yet.
+        definitions: Watched folder of definition documents.
+        web_ui_url: Base of links to Temporal's Web UI, without a slash at its end.
+        data_dir: Folder of a single machine's databases, secret and logs.
+    """
+
+    database_url: str
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    task_queue: str = "nexus"
+    jwt_secret: str = ""
+    definitions: Path
+    web_ui_url: str = "http://127.0.0.1:8233"
+    data_dir: Path
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Reads and checks the environment.
+
+        Args:
+            environ: Instead of the environment of this process.
+
+        Raises:
+            SettingsError: A variable cannot be used; it is named, with what would be right.
+        """
+        env = os.environ if environ is None else environ
+
+        def text(name: str, default: str) -> str:
+            return env.get(name, "").strip() or default
+
+        data_dir = Path(text("NEXUS_DATA_DIR", str(default_data_dir()))).expanduser().absolute()
+        settings = cls(
+            database_url=text("NEXUS_DATABASE_URL", sqlite_url(data_dir)),
+            temporal_address=text("NEXUS_TEMPORAL_ADDRESS", "127.0.0.1:7233"),
+            temporal_namespace=text("NEXUS_TEMPORAL_NAMESPACE", "default"),
+            task_queue=text("NEXUS_TASK_QUEUE", "nexus"),
+            jwt_secret=text("NEXUS_JWT_SECRET", "") or _stored_secret(data_dir),
+            definitions=Path(text("NEXUS_DEFINITIONS", str(default_definitions())))
+            .expanduser()
+            .absolute(),
+            web_ui_url=text("NEXUS_WEB_UI_URL", "http://127.0.0.1:8233").rstrip("/"),
+            data_dir=data_dir,
+        )
+        settings._check()
+        return settings
+
+    def require_secret(self) -> Settings:
+        """These settings, if they hold a secret.
+
+        Raises:
+            SettingsError: They do not.
+        """
+        if not self.jwt_secret:
+            raise SettingsError(
+                f"NEXUS_JWT_SECRET is not set, and there is no secret in {self.data_dir}: set it, "
+                "name the folder in NEXUS_DATA_DIR, or run `nexus dev` once, which makes one"
+            )
+        return self
+
+    def with_database(self, url: str) -> Settings:
+        """The same settings on another database."""
+        return replace(self, database_url=url)
+
+    def _check(self) -> None:
+        if not self.database_url.startswith(_DATABASES):
+            # The value may hold a password: say what it starts with, and no more.
+            scheme = self.database_url.partition(":")[0]
+            raise SettingsError(
+                f"NEXUS_DATABASE_URL starts with {scheme!r}: expected "
+                + " or ".join(f"{known}…" for known in _DATABASES)
+            )
+        if not _ADDRESS.fullmatch(self.temporal_address):
+            raise SettingsError(
+                f"NEXUS_TEMPORAL_ADDRESS is {self.temporal_address!r}: expected host:port, "
+                "such as 127.0.0.1:7233"
+            )
+        if not self.web_ui_url.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"NEXUS_WEB_UI_URL is {self.web_ui_url!r}: expected http://… or https://…"
+            )
+        if self.jwt_secret and len(self.jwt_secret) < SECRET_MINIMUM:
+            raise SettingsError(
+                f"NEXUS_JWT_SECRET has {len(self.jwt_secret)} characters: expected at least "
+                f"{SECRET_MINIMUM}, such as `openssl rand -hex 32` makes"
+            )
+
+
+def sqlite_url(data_dir: Path) -> str:
+    """The URL of the database that a data folder holds."""
+    return f"sqlite:///{data_dir / 'nexus.db'}"
+
+
+def secret_file(data_dir: Path) -> Path:
+    """Where a data folder keeps what its tokens are signed with."""
+    return data_dir / "secret"
+
+
+def _stored_secret(data_dir: Path) -> str:
+    try:
+        return secret_file(data_dir).read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{secret_file(data_dir)} cannot be read: {error}") from error
