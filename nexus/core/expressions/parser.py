@@ -291,6 +291,7 @@ class _Parser:
             return self._made(Name(token.start, token.end, 1, token.text))
         lowered = token.text.lower()
         spelled = _OTHER_CONSTANTS.get(lowered) or (lowered if lowered in OPERATOR_WORDS else None)
+        suggestion: str | None
         if spelled is not None:
             message, suggestion = f"write {spelled}", spelled
         elif token.text in FUNCTIONS:
