@@ -236,23 +236,41 @@ class _Dev:
         )
 
     def _welcome(self) -> str:
-        url = self._options.api_url
-        token = issue_token(self._settings.jwt_secret, tenant=TENANT, user=USER, roles=["admin"])
-        return f"""Nexus is ready.
+        return welcome(
+            self._settings,
+            self._options.api_url,
+            issue_token(self._settings.jwt_secret, tenant=TENANT, user=USER, roles=["admin"]),
+        )
+
+
+def welcome(settings: Settings, url: str, token: str) -> str:
+    """What a person is told once everything runs: where it is, and a first call to copy.
+
+    Args:
+        settings: What the parts were told.
+        url: Base URL of the API.
+        token: A token to begin with.
+    """
+    body = (
+        '{"definition": "sales-pipeline", "subject": {"type": "lead", "id": "ann"}, '
+        '"data": {"score": 60}}'
+    )
+    return f"""Nexus is ready.
 
   API          {url}  (its documentation: {url}/docs)
-  Temporal     {self._settings.web_ui_url}
-  Definitions  {self._settings.definitions}
-  Data         {self._folder.path}
+  Temporal     {settings.web_ui_url}
+  Definitions  {settings.definitions}
+  Data         {settings.data_dir}
 
-A token for tenant {TENANT}, user {USER}, role admin (another one: nexus token):
+A token for tenant {TENANT}, user {USER}, role admin (`nexus token` prints others):
 
   export TOKEN={token}
 
 A first instance:
 
-  curl -s {url}/v1/instances -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
-    -d '{{"definition": "sales-pipeline", "subject": {{"type": "lead", "id": "ann"}}, "data": {{"score": 60}}}}'
+  curl -s {url}/v1/instances -H "Authorization: Bearer $TOKEN" \\
+    -H 'Content-Type: application/json' \\
+    -d '{body}'
 
 Ctrl-C ends everything; the next start finds it as it was.
 """

@@ -127,7 +127,7 @@ class Child:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env={**os.environ, **self.spec.environment},
-                preexec_fn=_dies_with_parent(os.getpid()),
+                preexec_fn=dies_with_parent(os.getpid()),
             )
         except OSError as error:
             return f"cannot be started ({error.strerror})"
@@ -185,8 +185,12 @@ def _reason(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _dies_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a child does between fork and exec, on Linux: it asks to be killed with its parent."""
+def dies_with_parent(parent: int) -> Callable[[], None] | None:
+    """What a child does between fork and exec: on Linux, it asks to be killed with its parent.
+
+    Args:
+        parent: Process id of the one that starts the child.
+    """
     if sys.platform != "linux":
         return None
     # Loaded here: between fork and exec, as little as possible is done.

@@ -1,0 +1,1 @@
+"""The tests; read them as documentation of what is promised."""

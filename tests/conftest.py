@@ -1,0 +1,52 @@
+"""Fixtures for all tests, and a safe end of the process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from hypothesis import settings
+
+from tests.support.services import (
+    database_url,
+    postgres_server,
+    postgres_url,
+    sqlite_url,
+    temporal_cli,
+    temporal_client,
+    temporal_server,
+    time_skipping_env,
+    time_skipping_server,
+)
+
+__all__ = [
+    "database_url",
+    "postgres_server",
+    "postgres_url",
+    "sqlite_url",
+    "temporal_cli",
+    "temporal_client",
+    "temporal_server",
+    "time_skipping_env",
+    "time_skipping_server",
+]
+
+# A shared machine has slow moments; an example that takes long is no failure of the code.
+settings.register_profile("nexus", deadline=None)
+settings.load_profile("nexus")
+
+_status = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_status] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the process before the interpreter's own end, in which Temporal's core can abort."""
+    if _status in config.stash and not hasattr(config, "workerinput"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[_status])
