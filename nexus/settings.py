@@ -3,7 +3,7 @@
 | variable | what it is | default |
 | --- | --- | --- |
 | `NEXUS_DATA_DIR` | folder of one machine: databases, secret, logs | `.nexus` of the checkout |
-| `NEXUS_DATABASE_URL` | `sqlite:///…` or `postgresql+psycopg://…` | SQLite in the data folder |
+| `NEXUS_DATABASE_URL` | `sqlite:///…` or `postgresql://…` | SQLite in the data folder |
 | `NEXUS_TEMPORAL_ADDRESS` | host:port of Temporal's frontend | `127.0.0.1:7233` |
 | `NEXUS_TEMPORAL_NAMESPACE` | Temporal namespace | `default` |
 | `NEXUS_TASK_QUEUE` | the workers' task queue | `nexus` |
@@ -26,7 +26,7 @@ from nexus.core.errors import NexusError
 SECRET_MINIMUM = 32
 
 _ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
-_DATABASES = ("sqlite:///", "postgresql+psycopg://")
+_DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
 class SettingsError(NexusError):

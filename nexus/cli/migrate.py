@@ -20,11 +20,12 @@ def upgrade_database(settings: Settings) -> None:
         CommandFailed: The database is not there, or is not one that can be brought up to date.
     """
     upgrade = platform_module("storage.migrate").upgrade
+    from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         upgrade(settings.database_url)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, CommandError, ValueError) as error:
         # What stands before the host may be a password.
         place = settings.database_url.rpartition("@")[2]
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
