@@ -1,4 +1,4 @@
-"""The rows that a decision becomes: the contract of the core, the workflow, the storage and the API.
+"""The rows that a decision becomes: the contract of core, workflow, storage and API.
 
 The workflow hands a `Projection` to one local activity, which writes all of it
 in one transaction; an update is answered with a `Snapshot`; reading from SQL

@@ -29,23 +29,88 @@ _OTHER_TYPES = {
     **dict.fromkeys(("none",), "null"),
 }
 _ONE = frozenset(
-    "additionalProperties items contains propertyNames not if then else unevaluatedItems "
-    "unevaluatedProperties contentSchema".split()
+    [
+        "additionalProperties",
+        "items",
+        "contains",
+        "propertyNames",
+        "not",
+        "if",
+        "then",
+        "else",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "contentSchema",
+    ]
 )
 _MANY = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
 _NAMED = frozenset(("properties", "patternProperties", "$defs", "dependentSchemas"))
 _PLAIN = frozenset(
-    "$schema $id $ref $anchor $dynamicRef $dynamicAnchor $comment $vocabulary type enum const "
-    "multipleOf maximum exclusiveMaximum minimum exclusiveMinimum maxLength minLength pattern "
-    "maxItems minItems uniqueItems maxContains minContains maxProperties minProperties required "
-    "dependentRequired format contentEncoding contentMediaType title description default "
-    "deprecated readOnly writeOnly examples label".split()
+    [
+        "$schema",
+        "$id",
+        "$ref",
+        "$anchor",
+        "$dynamicRef",
+        "$dynamicAnchor",
+        "$comment",
+        "$vocabulary",
+        "type",
+        "enum",
+        "const",
+        "multipleOf",
+        "maximum",
+        "exclusiveMaximum",
+        "minimum",
+        "exclusiveMinimum",
+        "maxLength",
+        "minLength",
+        "pattern",
+        "maxItems",
+        "minItems",
+        "uniqueItems",
+        "maxContains",
+        "minContains",
+        "maxProperties",
+        "minProperties",
+        "required",
+        "dependentRequired",
+        "format",
+        "contentEncoding",
+        "contentMediaType",
+        "title",
+        "description",
+        "default",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "examples",
+        "label",
+    ]
 )
 _KEYWORDS = sorted(_ONE | _MANY | _NAMED | _PLAIN)
 _FORMATS = sorted(
-    "date time date-time duration email idn-email hostname idn-hostname ipv4 ipv6 uri "
-    "uri-reference iri iri-reference uri-template uuid json-pointer relative-json-pointer "
-    "regex".split()
+    [
+        "date",
+        "time",
+        "date-time",
+        "duration",
+        "email",
+        "idn-email",
+        "hostname",
+        "idn-hostname",
+        "ipv4",
+        "ipv6",
+        "uri",
+        "uri-reference",
+        "iri",
+        "iri-reference",
+        "uri-template",
+        "uuid",
+        "json-pointer",
+        "relative-json-pointer",
+        "regex",
+    ]
 )
 
 

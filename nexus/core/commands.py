@@ -1,0 +1,158 @@
+"""What can happen to an instance, and the form in which it travels.
+
+On the wire a command is an object with a `type`; `parse_command` reads it and
+refuses what it does not know, with the place of the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import msgspec
+
+from nexus.core.errors import Rejected, nearest
+from nexus.core.state import Data, Subject
+
+SYSTEM = "system"
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something.
+
+    Attributes:
+        id: User id; `system` for clocks and automatic transitions,
+            `system:signal` for an unsigned signal.
+        roles: The roles held now; `admin` may do everything in its tenant.
+    """
+
+    id: str
+    roles: tuple[str, ...] = ()
+
+    @property
+    def is_admin(self) -> bool:
+        """Holds the role `admin`."""
+        return ADMIN in self.roles
+
+
+SYSTEM_ACTOR = Actor(SYSTEM)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A record that a start asks for."""
+
+    entity: str
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Begin an instance. Its `data` belongs to the instance (R1)."""
+
+    actor: Actor
+    subject: Subject
+    data: Data = field(default_factory=dict)
+    entity: str | None = None
+    records: tuple[NewRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """A person, or another system, takes an action: a transition's name or a built-in one."""
+
+    actor: Actor
+    action: str
+    record: str | None = None
+    data: Data = field(default_factory=dict)
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRecord:
+    """Add a record of an entity to a running instance."""
+
+    actor: Actor
+    entity: str
+    data: Data = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveEvent:
+    """Something happened outside, such as `email.opened`."""
+
+    actor: Actor
+    event: str
+    data: Data = field(default_factory=dict)
+    record: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerDue:
+    """A clock came due. One that is no longer wanted changes nothing."""
+
+    timer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The run itself was cancelled, by an operator; the instance ends as cancelled."""
+
+    actor: Actor = SYSTEM_ACTOR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedSignal:
+    """A signal could not be read or was refused. Nobody waits for an answer: history keeps it."""
+
+    actor: Actor
+    code: str
+    message: str
+
+
+Command = Start | Act | AddRecord | ReceiveEvent | TimerDue | Stop | RefusedSignal
+
+WIRE_TYPES: Mapping[str, type[Start | Act | AddRecord | ReceiveEvent]] = {
+    "start": Start,
+    "act": Act,
+    "add_record": AddRecord,
+    "event": ReceiveEvent,
+}
+_NAMES = {cls: name for name, cls in WIRE_TYPES.items()}
+
+
+def dump_command(command: Start | Act | AddRecord | ReceiveEvent) -> dict[str, object]:
+    """The wire form of a command from outside: a JSON-serialisable object with `type`."""
+    wire: dict[str, object] = msgspec.to_builtins(command)
+    wire["type"] = _NAMES[type(command)]
+    return wire
+
+
+def parse_command(wire: object) -> Start | Act | AddRecord | ReceiveEvent:
+    """Read a command from its wire form.
+
+    Raises:
+        Rejected: `invalid_data`, naming the place and what was expected there.
+    """
+    if not isinstance(wire, dict):
+        raise Rejected("invalid_data", "A command is an object with a 'type'.")
+    name = wire.get("type")
+    kind = WIRE_TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise Rejected(
+            "invalid_data",
+            f"No command of type {name!r}; there are: {', '.join(WIRE_TYPES)}.",
+        )
+    body = {key: value for key, value in wire.items() if key != "type"}
+    known = [field.name for field in fields(kind)]
+    for key in body:
+        if key not in known:
+            near = nearest(str(key), known)
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise Rejected("invalid_data", f"A {name!r} command has no {key!r}.{hint}")
+    try:
+        return msgspec.convert(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Rejected("invalid_data", f"The {name!r} command cannot be read: {error}.") from None

@@ -1,0 +1,256 @@
+"""A whole definition, from its text to its program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from nexus.core.compiler.entities import compile_entities
+from nexus.core.compiler.reader import (
+    Problems,
+    as_flag,
+    as_name,
+    as_names,
+    as_object,
+    as_text,
+    below,
+    known_keys,
+    unknown_name,
+)
+from nexus.core.compiler.remarks import remark
+from nexus.core.compiler.transitions import compile_transitions
+from nexus.core.errors import DefinitionError, Problem, nearest
+from nexus.core.json_text import Positions, load
+from nexus.core.language import DOMAINS
+from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Entity, Exits, Program, Transition
+from nexus.core.schemas import compile_data_schema
+
+NO_VERSION = "0.0.0"
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SEMVER = re.compile(
+    r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})"
+    r"(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A definition that can run.
+
+    Attributes:
+        text: As it was given, byte for byte.
+        warnings: What is odd about it, in document order.
+    """
+
+    program: Program
+    text: str
+    warnings: tuple[Problem, ...]
+
+
+def load_definition(text: str | bytes, source: str = "") -> Compiled:
+    """Read, check and compile a definition.
+
+    Args:
+        text: JSON, at most 1 MiB, UTF-8 where it is bytes.
+        source: File name for messages.
+
+    Raises:
+        DefinitionError: It cannot run; carries every problem, with line and column.
+    """
+    document = load(text, source)
+    if isinstance(text, bytes):
+        text = text.decode("utf-8-sig")
+    problems = Problems()
+    program = _program(problems, document)
+    if program is not None and not problems.any_error:
+        remark(problems, program)
+    found = _located(problems.found, text, source)
+    if program is None or problems.any_error:
+        raise DefinitionError(found)
+    return Compiled(program, text, found)
+
+
+@lru_cache(maxsize=256)
+def program_of(text: str) -> Program:
+    """The program of a definition's text, compiled once per process.
+
+    Raises:
+        DefinitionError: It cannot run.
+    """
+    return load_definition(text).program
+
+
+def _located(problems: Iterable[Problem], text: str, source: str) -> tuple[Problem, ...]:
+    """The problems with line and column, in the order in which a reader meets them."""
+    problems = list(problems)
+    if not problems:
+        return ()
+    positions = Positions(text)
+    placed = []
+    for problem in problems:
+        of_key = problem.code in ("unknown_key", "no_effect_yet")
+        line, column = (positions.key if of_key else positions.value)(problem.pointer)
+        placed.append(replace(problem, line=line, column=column, source=source))
+    return tuple(sorted(placed, key=lambda problem: (problem.line, problem.column)))
+
+
+def _program(problems: Problems, document: object) -> Program | None:
+    body = as_object(problems, document, "", "A definition")
+    if body is None:
+        return None
+    known_keys(problems, "definition", body, "")
+    id_, version, domain = _identity(problems, body)
+    label = as_text(problems, body["label"], "/label", "A label") if "label" in body else None
+    schema = (
+        compile_data_schema(body["dataSchema"], "/dataSchema", problems)
+        if "dataSchema" in body
+        else None
+    )
+    entities = compile_entities(problems, _section(problems, body, "entities"), "/entities")
+    transitions = compile_transitions(
+        problems, _section(problems, body, "transitions"), "/transitions", entities
+    )
+    entities = {
+        name: replace(entity, exits=_exits(entity, transitions.values()))
+        for name, entity in entities.items()
+    }
+    can = (
+        _roles(problems, _section(problems, body, "roles"), transitions)
+        if "roles" in body
+        else None
+    )
+    return Program(
+        id=id_ or "",
+        label=label or id_ or "",
+        version=version or NO_VERSION,
+        domain=domain,
+        entities=entities,
+        transitions=transitions,
+        data_schema=schema,
+        can=can,
+        self_assign=_self_assign(problems, _section(problems, body, "policy")),
+        default_entity=next((name for name, entity in entities.items() if entity.stages), None),
+        has_auto=any(t.trigger.kind == "auto" for t in transitions.values()),
+    )
+
+
+def _section(problems: Problems, body: Mapping[str, object], key: str) -> dict[str, object]:
+    if key not in body:
+        return {}
+    return as_object(problems, body[key], f"/{key}", f"'{key}'") or {}
+
+
+def _identity(
+    problems: Problems, body: Mapping[str, object]
+) -> tuple[str | None, str | None, str | None]:
+    id_ = body.get("id")
+    if id_ is None:
+        problems("missing_key", "", "A definition needs an 'id'.", expected="'id'")
+    elif not isinstance(id_, str) or not _ID.fullmatch(id_):
+        problems(
+            "invalid_id",
+            "/id",
+            "An id is 1 to 100 letters, digits, '.', '_', '-', and begins with a letter or digit.",
+            expected="an id such as 'sales-pipeline'",
+            found=id_,
+        )
+    version = body.get("version", NO_VERSION)
+    if not isinstance(version, str) or not _SEMVER.fullmatch(version) or len(version) > 64:
+        problems(
+            "invalid_version",
+            "/version",
+            "A version is three numbers, as semantic versioning has it.",
+            expected="a version such as '1.0.0'",
+            found=version,
+        )
+    domain = body.get("domain")
+    if "domain" in body and domain not in DOMAINS:
+        problems(
+            "unknown_domain",
+            "/domain",
+            f"No domain {domain!r}; there are {', '.join(DOMAINS)}.",
+            expected=" or ".join(DOMAINS),
+            found=domain,
+            suggestion=nearest(str(domain), DOMAINS),
+        )
+    return (
+        id_ if isinstance(id_, str) else None,
+        version if isinstance(version, str) else None,
+        domain if isinstance(domain, str) else None,
+    )
+
+
+def _exits(entity: Entity, transitions: Iterable[Transition]) -> dict[str, Exits]:
+    """What leads out of each stage, in document order."""
+    own = [transition for transition in transitions if transition.entity == entity.name]
+    exits = {}
+    for stage in entity.stages:
+        leaving = [transition for transition in own if stage in transition.sources]
+        by_kind = {
+            kind: tuple(t for t in leaving if t.trigger.kind == kind)
+            for kind in ("action", "auto", "event", "after")
+        }
+        exits[stage] = Exits(**by_kind)
+    return exits
+
+
+def _roles(
+    problems: Problems, roles: Mapping[str, object], transitions: Mapping[str, Transition]
+) -> dict[str, frozenset[str]]:
+    """Role → what it can do, with what it inherits."""
+    own: dict[str, frozenset[str]] = {}
+    parents: dict[str, tuple[str, ...]] = {}
+    known = {*transitions, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "*"}
+    for role, value in roles.items():
+        place = below("/roles", role)
+        body = as_object(problems, value, place, f"The role {role!r}")
+        if as_name(problems, role, place, "A role's name") is None or body is None:
+            continue
+        known_keys(problems, "role", body, place)
+        can = as_names(problems, body.get("can", []), below(place, "can"), "'can'")
+        for index, action in enumerate(can):
+            if action not in known:
+                unknown_name(
+                    problems,
+                    "unknown_action",
+                    below(below(place, "can"), index),
+                    "action",
+                    action,
+                    sorted(known),
+                )
+        own[role] = frozenset(can)
+        parents[role] = as_names(
+            problems, body.get("inherits", []), below(place, "inherits"), "'inherits'"
+        )
+    for role, names in parents.items():
+        for index, name in enumerate(names):
+            if name not in own:
+                place = below(below(below("/roles", role), "inherits"), index)
+                unknown_name(problems, "unknown_role", place, "role", name, own)
+    return {role: _inherited(role, own, parents) for role in own}
+
+
+def _inherited(
+    role: str, own: Mapping[str, frozenset[str]], parents: Mapping[str, tuple[str, ...]]
+) -> frozenset[str]:
+    """Everything that a role can do. A circle of inheritance adds up to the union of its roles."""
+    seen: set[str] = set()
+    todo = [role]
+    while todo:
+        name = todo.pop()
+        if name not in seen and name in own:
+            seen.add(name)
+            todo += parents[name]
+    return frozenset().union(*(own[name] for name in seen))
+
+
+def _self_assign(problems: Problems, policy: Mapping[str, object]) -> bool:
+    known_keys(problems, "policy", policy, "/policy")
+    if "selfAssign" not in policy:
+        return True
+    return (
+        as_flag(problems, policy["selfAssign"], "/policy/selfAssign", "'selfAssign'") is not False
+    )

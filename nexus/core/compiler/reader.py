@@ -1,0 +1,179 @@
+"""Reading a document's values with their places. Every fault is reported, none stops it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from nexus.core.errors import Problem, Report, Severity, escape_pointer, nearest
+from nexus.core.language import KEYS, MOST_NAME, NO_EFFECT_YET
+
+# Names that stand in addresses, in ids and in rows: no control characters, no slash.
+_NAME = re.compile(r"[^\x00-\x1f\x7f/]+")
+
+
+class Problems:
+    """Collects what is found in a document, in the order in which it is found. Is a `Report`."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    def __call__(
+        self,
+        code: str,
+        pointer: str,
+        message: str,
+        *,
+        severity: Severity = "error",
+        expected: str | None = None,
+        found: object = None,
+        suggestion: str | None = None,
+    ) -> None:
+        """Report one problem."""
+        self.found.append(
+            Problem(
+                code=code,
+                message=message,
+                pointer=pointer,
+                severity=severity,
+                expected=expected,
+                found=None if found is None else shown(found),
+                suggestion=suggestion,
+            )
+        )
+
+    @property
+    def any_error(self) -> bool:
+        """Something keeps the document from running."""
+        return any(problem.severity == "error" for problem in self.found)
+
+
+def shown(value: object) -> str:
+    """A value of a document, short enough for a message."""
+    if isinstance(value, str):
+        text = repr(value)
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    elif value is None:
+        text = "null"
+    elif isinstance(value, Mapping):
+        text = "an object" if value else "an empty object"
+    elif isinstance(value, list):
+        text = f"a list of {len(value)}" if value else "an empty list"
+    else:
+        text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def below(pointer: str, key: str | int) -> str:
+    """The pointer of a member or an element."""
+    return f"{pointer}/{escape_pointer(str(key))}"
+
+
+def known_keys(report: Report, kind: str, value: Mapping[str, object], pointer: str) -> None:
+    """Warn of keys that nobody knows, and of those that have no effect yet."""
+    for key in value:
+        if key not in KEYS[kind]:
+            report(
+                "unknown_key",
+                below(pointer, key),
+                f"No key {key!r} in a {kind}; it is ignored.",
+                severity="warning",
+                expected=", ".join(KEYS[kind]),
+                found=key,
+                suggestion=nearest(key, KEYS[kind]),
+            )
+        elif (kind, key) in NO_EFFECT_YET:
+            report(
+                "no_effect_yet",
+                below(pointer, key),
+                f"{key!r} has no effect yet in this version: {NO_EFFECT_YET[kind, key]}.",
+                severity="warning",
+            )
+
+
+def as_object(report: Report, value: object, pointer: str, what: str) -> dict[str, object] | None:
+    """The value as an object, or None with a problem reported."""
+    if isinstance(value, dict):
+        return value
+    report("wrong_type", pointer, f"{what} must be an object.", expected="an object", found=value)
+    return None
+
+
+def as_text(
+    report: Report, value: object, pointer: str, what: str, most: int = 1_000
+) -> str | None:
+    """The value as a non-empty string, or None with a problem reported."""
+    if isinstance(value, str) and 0 < len(value) <= most:
+        return value
+    report(
+        "wrong_type",
+        pointer,
+        f"{what} must be a string of 1 to {most} characters.",
+        expected="a string",
+        found=value,
+    )
+    return None
+
+
+def as_flag(report: Report, value: object, pointer: str, what: str) -> bool | None:
+    """The value as a boolean, or None with a problem reported."""
+    if isinstance(value, bool):
+        return value
+    report(
+        "wrong_type",
+        pointer,
+        f"{what} must be true or false.",
+        expected="true or false",
+        found=value,
+    )
+    return None
+
+
+def as_name(report: Report, value: object, pointer: str, what: str) -> str | None:
+    """The value as a name that can stand in addresses and ids, or None with a problem reported."""
+    is_name = isinstance(value, str) and len(value) <= MOST_NAME and _NAME.fullmatch(value)
+    if isinstance(value, str) and is_name and value == value.strip():
+        return value
+    report(
+        "invalid_name",
+        pointer,
+        f"{what} must be a string of 1 to {MOST_NAME} characters, without '/', control "
+        "characters or spaces around it.",
+        expected="a name",
+        found=value,
+    )
+    return None
+
+
+def as_names(report: Report, value: object, pointer: str, what: str) -> tuple[str, ...]:
+    """The value as a list of names (one name alone will do); what is wrong in it is reported."""
+    if isinstance(value, str):
+        name = as_name(report, value, pointer, what)
+        return (name,) if name else ()
+    if not isinstance(value, list):
+        report(
+            "wrong_type",
+            pointer,
+            f"{what} must be a list of names.",
+            expected="a list of names",
+            found=value,
+        )
+        return ()
+    names = [as_name(report, item, below(pointer, i), what) for i, item in enumerate(value)]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def unknown_name(
+    report: Report, code: str, pointer: str, what: str, name: str, names: Iterable[str]
+) -> None:
+    """Report a name that stands for nothing, with the names that would."""
+    known = list(names)
+    report(
+        code,
+        pointer,
+        f"No {what} {name!r}; there {'are' if known else 'is'} {', '.join(known) or 'none'}.",
+        expected=f"one of {', '.join(known)}" if known else None,
+        found=name,
+        suggestion=nearest(name, known),
+    )

@@ -1,0 +1,195 @@
+"""decide(program, state, command, now) -> events: all that an instance does is decided here.
+
+Theory of operation. A command is something that happened. Deciding on it
+either raises `Rejected`, and nothing has changed, or gives the events that
+follow; `evolve` applies them. Both are pure: `now` comes from the shell, and
+nothing reads a clock, a database or the network. A decision goes through
+
+    1. the gate: a new instance takes only `Start`, an ended one nothing;
+    2. the command's own rule (`actions`, `transitions`);
+    3. settling: automatic transitions, then the end (R4, R5).
+
+Each event is applied as soon as it is decided, so every later rule of the same
+decision sees it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from nexus.core.actions import admit, perform
+from nexus.core.authority import authorize_opening
+from nexus.core.commands import (
+    SYSTEM_ACTOR,
+    Act,
+    AddRecord,
+    Command,
+    NewRecord,
+    ReceiveEvent,
+    RefusedSignal,
+    Start,
+    Stop,
+    TimerDue,
+)
+from nexus.core.decision import Decision
+from nexus.core.errors import Rejected, nearest
+from nexus.core.events import (
+    ActionTaken,
+    AnyEvent,
+    EventReceived,
+    InstanceEnded,
+    InstanceStarted,
+    SignalRefused,
+)
+from nexus.core.program import Program
+from nexus.core.state import State
+from nexus.core.transitions import create_record, receive, settle, timer_due
+from nexus.core.validation import check_plain, check_start
+
+
+def decide(program: Program, state: State, command: Command, now: datetime) -> tuple[AnyEvent, ...]:
+    """The events that follow from a command.
+
+    Args:
+        program: The compiled definition.
+        state: The instance as it stands.
+        command: What happened.
+        now: When, timezone-aware.
+
+    Raises:
+        Rejected: The command is refused; nothing has changed.
+    """
+    return step(program, state, command, now)[0]
+
+
+def step(
+    program: Program, state: State, command: Command, now: datetime
+) -> tuple[tuple[AnyEvent, ...], State]:
+    """`decide`, with the state that its events lead to.
+
+    Raises:
+        Rejected: The command is refused; nothing has changed.
+    """
+    match command:
+        case TimerDue():
+            if command.timer not in state.timers:
+                return (), state
+            decision = Decision(program, state, SYSTEM_ACTOR, now)
+            timer_due(decision, state.timers[command.timer])
+        case RefusedSignal():
+            decision = Decision(program, state, command.actor, now)
+            decision.emit(SignalRefused, code=command.code, message=command.message)
+            return tuple(decision.events), decision.state
+        case Stop():
+            _gate(state)
+            decision = Decision(program, state, command.actor, now)
+            decision.emit(InstanceEnded, status="cancelled")
+        case Start():
+            decision = Decision(program, state, command.actor, now)
+            _start(decision, command)
+        case _:
+            _gate(state)
+            decision = Decision(program, state, command.actor, now)
+            _handle(decision, command)
+    settle(decision)
+    return tuple(decision.events), decision.state
+
+
+def can(program: Program, state: State, act: Act, now: datetime) -> dict[str, object]:
+    """Whether an action would be admitted now, and why or why not. Nothing is changed.
+
+    Returns:
+        `{"allowed": bool, "code": str | None, "message": str, "why": [...]}`; `why`
+        lists each condition with the values it saw. Data that the action needs is
+        not judged.
+    """
+    try:
+        _gate(state)
+        decision = Decision(program, state, act.actor, now)
+        admission = admit(decision, act)
+    except Rejected as refusal:
+        why = refusal.details.get("why", [])
+        return {"allowed": False, "code": refusal.code, "message": refusal.message, "why": why}
+    reasons: list[object] = []
+    transition, record = admission.transition, admission.record
+    if transition is not None and transition.condition is not None:
+        reasons.append(transition.condition.explain(decision.scope(record, act.data)))
+    on = f" on {record.id!r}" if record else ""
+    as_admin = ", as admin" if admission.override else ""
+    return {
+        "allowed": True,
+        "code": None,
+        "message": f"{act.actor.id!r} may take {act.action!r}{on}{as_admin}.",
+        "why": reasons,
+    }
+
+
+def _gate(state: State) -> None:
+    if state.status == "new":
+        raise Rejected("wrong_stage", "This instance has not been started.")
+    if state.ended:
+        raise Rejected("wrong_stage", f"This instance has ended: it is {state.status}.")
+
+
+def _handle(decision: Decision, command: Act | AddRecord | ReceiveEvent) -> None:
+    check_plain(command.data)
+    match command:
+        case Act():
+            perform(decision, command, admit(decision, command))
+        case AddRecord():
+            _entity_named(decision.program, command.entity)
+            authorize_opening(decision.program, command.actor, "add")
+            decision.emit(ActionTaken, action="add", input=dict(command.data))
+            create_record(decision, command.entity, command.data, "action")
+        case ReceiveEvent():
+            if command.record is not None and command.record not in decision.state.records:
+                raise Rejected("not_found", f"No record {command.record!r} in this instance.")
+            decision.emit(
+                EventReceived,
+                record=command.record,
+                event=command.event,
+                data=dict(command.data),
+            )
+            decision.received = {"type": command.event, "data": command.data}
+            receive(decision, command.event, command.record)
+
+
+def _start(decision: Decision, command: Start) -> None:
+    program, state = decision.program, decision.state
+    if state.status != "new":
+        raise Rejected(
+            "instance_exists",
+            f"{command.subject.type} {command.subject.id!r} has an open instance of "
+            f"{program.id!r} already.",
+        )
+    check_plain(command.data)
+    records = list(command.records)
+    if command.entity is not None:
+        records.insert(0, NewRecord(command.entity))
+    elif not records and program.default_entity is not None:
+        records = [NewRecord(program.default_entity)]
+    for record in records:
+        check_plain(record.data)
+        _entity_named(program, record.entity)
+    authorize_opening(program, command.actor, "start")
+    check_start(program, command.data)
+    decision.emit(
+        InstanceStarted,
+        definition=program.id,
+        version=program.version,
+        subject=command.subject,
+        data=dict(command.data),
+    )
+    for record in records:
+        create_record(decision, record.entity, record.data, "start")
+
+
+def _entity_named(program: Program, name: str) -> None:
+    if name not in program.entities:
+        near = nearest(name, program.entities)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise Rejected(
+            "invalid_data",
+            f"{program.id!r} has no entity {name!r}.{hint} "
+            f"There are: {', '.join(program.entities) or 'none'}.",
+        )

@@ -1,0 +1,168 @@
+"""What a definition compiles to: everything resolved, nothing left to look up by text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from nexus.core.conditions import Condition
+from nexus.core.expressions import Expression
+from nexus.core.schemas import DataSchema
+from nexus.core.state import Assignees
+
+TriggerKind = Literal["action", "auto", "event", "after"]
+
+OPEN_STAGE = "open"  # the only stage of an entity that has clocks and no stages
+
+BUILT_IN_ACTIONS = ("assign", "cancel", "close", "comment", "convert", "update")
+# Built-in actions of the language that this version cannot take yet, and what they would do.
+LATER_ACTIONS: Mapping[str, str] = {
+    "attach": "attaching files",
+    "optimize": "optimizing a campaign",
+    "rollback": "rolling a stage back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A value of `set` or `creates.data`: an expression, or else a literal."""
+
+    key: str
+    expression: Expression | None
+    literal: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Creates:
+    """The record that a transition creates beside its own.
+
+    Attributes:
+        data: What its data is computed from.
+        copied: Fields taken over from the record as they are.
+    """
+
+    entity: str
+    data: tuple[Computed, ...] = ()
+    copied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What takes a transition; `after` is counted from entering the stage."""
+
+    kind: TriggerKind = "action"
+    event: str = ""
+    after: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One way from stages of an entity to a stage of it.
+
+    Attributes:
+        sources: The stages that it leaves from, `"*"` resolved.
+        users, roles: Who may take it (`by`); both None where `by` is absent.
+        input: What the action's data must look like; None for anything.
+    """
+
+    name: str
+    label: str
+    entity: str
+    sources: tuple[str, ...]
+    target: str
+    trigger: Trigger = Trigger()
+    condition: Condition | None = None
+    users: frozenset[str] | None = None
+    roles: frozenset[str] | None = None
+    input: DataSchema | None = None
+    set: tuple[Computed, ...] = ()
+    creates: Creates | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exits:
+    """The transitions out of one stage, by what takes them, each in document order."""
+
+    action: tuple[Transition, ...] = ()
+    auto: tuple[Transition, ...] = ()
+    event: tuple[Transition, ...] = ()
+    after: tuple[Transition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage. Entering it assigns `assign`; None keeps whoever is assigned."""
+
+    id: str
+    label: str
+    type: str | None = None
+    final: bool = False
+    assign: Assignees | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One kind of record.
+
+    Attributes:
+        stages: By id, in document order; empty for plain data.
+        exits: Transitions out of each stage.
+        declared: The definition lists its stages; False for one with clocks alone.
+        fields: What its records' data may hold; None for anything.
+        table: Typed table that follows its records (R31).
+    """
+
+    name: str
+    label: str
+    stages: Mapping[str, Stage] = field(default_factory=dict)
+    exits: Mapping[str, Exits] = field(default_factory=dict)
+    declared: bool = True
+    fields: DataSchema | None = None
+    table: str | None = None
+
+    @property
+    def first_stage(self) -> str | None:
+        """Where a new record begins; None for plain data."""
+        return next(iter(self.stages), None)
+
+    def stage_after(self, stage: str) -> str | None:
+        """The next listed stage; None after the last."""
+        order = list(self.stages)
+        index = order.index(stage) + 1
+        return order[index] if index < len(order) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled definition.
+
+    Attributes:
+        entities: By name, in document order.
+        transitions: By name, in document order.
+        can: Role → the actions that it may take, inheritance resolved; None
+            where the definition has no `roles`. `"*"` is every action.
+        self_assign: Somebody may assign a record to themselves (BR-001).
+        default_entity: Of which a start creates a record (R4); None without any
+            that has stages.
+        has_auto: Some transition is taken as soon as its condition holds.
+    """
+
+    id: str
+    label: str
+    version: str
+    domain: str | None
+    entities: Mapping[str, Entity]
+    transitions: Mapping[str, Transition]
+    data_schema: DataSchema | None = None
+    can: Mapping[str, frozenset[str]] | None = None
+    self_assign: bool = True
+    default_entity: str | None = None
+    has_auto: bool = False
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Every action a person can take: declared, then built-in ones not replaced."""
+        declared = tuple(t.name for t in self.transitions.values() if t.trigger.kind == "action")
+        return declared + tuple(name for name in BUILT_IN_ACTIONS if name not in self.transitions)

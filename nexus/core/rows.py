@@ -1,0 +1,237 @@
+"""From state and events to rows: what the projection of a decision writes, as values."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from nexus.core.events import (
+    AnyEvent,
+    Assigned,
+    DataChanged,
+    Event,
+    InstanceStarted,
+    RecordClosed,
+    StageEntered,
+)
+from nexus.core.program import Program
+from nexus.core.projection import (
+    HistoryRow,
+    InstanceRow,
+    Projection,
+    RecordRow,
+    Snapshot,
+    TimerRow,
+)
+from nexus.core.state import Assignees, Record, State
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a shell knows of an instance and the core does not.
+
+    Attributes:
+        id: Opaque, unique per run (R25).
+        workflow_id: `{tenant}:{definition}:{subject type}:{subject id}`, each part encoded.
+    """
+
+    id: str
+    tenant: str
+    workflow_id: str
+
+
+def instance_row(identity: Identity, program: Program, state: State) -> InstanceRow:
+    """The instance as it stands. It must have been started."""
+    assert state.subject is not None
+    assert state.started_at is not None
+    assert state.updated_at is not None
+    return InstanceRow(
+        id=identity.id,
+        tenant=identity.tenant,
+        workflow_id=identity.workflow_id,
+        definition=program.id,
+        version=program.version,
+        domain=program.domain,
+        subject_type=state.subject.type,
+        subject_id=state.subject.id,
+        status=state.status,
+        stage=first_stage(state),
+        data=state.data,
+        started_by=state.started_by,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        seq=state.seq,
+        updated_at=state.updated_at,
+    )
+
+
+def first_stage(state: State) -> str | None:
+    """The stage of the first staged record: the instance's `state` in the HTTP contract."""
+    return next((r.stage for r in state.records.values() if r.stage is not None), None)
+
+
+def snapshot(identity: Identity, program: Program, state: State) -> Snapshot:
+    """The whole instance as it stands."""
+    return Snapshot(
+        instance=instance_row(identity, program, state),
+        records=record_rows(program, state, state.records),
+        timers=timer_rows(state, state.records),
+    )
+
+
+def project(
+    identity: Identity, program: Program, state: State, history: Sequence[HistoryRow]
+) -> Projection:
+    """What is to be written after these events led to this state.
+
+    An instance that has ended takes its open records out of everybody's hands,
+    so then all of them are written.
+    """
+    changed = {row.record for row in history if row.record is not None}
+    if state.ended or len(changed) == len(state.records):
+        return project_all(identity, program, state, history)
+    return Projection(
+        instance=instance_row(identity, program, state),
+        records=record_rows(program, state, changed),
+        timers=timer_rows(state, changed),
+        history=history,
+    )
+
+
+def project_all(
+    identity: Identity, program: Program, state: State, history: Sequence[HistoryRow]
+) -> Projection:
+    """The same with every record, so that a writer can replace whatever it has."""
+    return Projection(
+        instance=instance_row(identity, program, state),
+        records=record_rows(program, state, state.records),
+        timers=timer_rows(state, state.records),
+        history=history,
+        complete=True,
+    )
+
+
+def record_rows(program: Program, state: State, ids: Iterable[str]) -> tuple[RecordRow, ...]:
+    """The rows of these records, in order of creation."""
+    wanted = set(ids)
+    due: dict[str, TimerRow] = {}
+    for timer in timer_rows(state, wanted):
+        if timer.record not in due or timer.trigger_at < due[timer.record].trigger_at:
+            due[timer.record] = timer
+    return tuple(
+        _record_row(program, state, record, position, due.get(record.id))
+        for position, record in enumerate(state.records.values(), start=1)
+        if record.id in wanted
+    )
+
+
+def _record_row(
+    program: Program, state: State, record: Record, position: int, due: TimerRow | None
+) -> RecordRow:
+    is_open = record.status == "open" and not state.ended
+    return RecordRow(
+        id=record.id,
+        position=position,
+        entity=record.entity,
+        table=program.entities[record.entity].table,
+        stage=record.stage,
+        status=record.status if is_open or record.status != "open" else "closed",
+        data=record.data,
+        users=record.assignees.users,
+        roles=record.assignees.roles,
+        pending=is_open and record.stage is not None,
+        parent=record.parent,
+        created_at=record.created_at,
+        since=record.entered_at,
+        due_at=due.trigger_at if due else None,
+    )
+
+
+def timer_rows(state: State, records: Iterable[str]) -> tuple[TimerRow, ...]:
+    """The running clocks of these records, the next one first."""
+    wanted = set(records)
+    rows = (
+        TimerRow(
+            id=timer.id,
+            record=timer.record,
+            kind=timer.kind,
+            name=timer.name,
+            trigger_at=timer.due,
+            summary=timer.summary,
+        )
+        for timer in state.timers.values()
+        if timer.record in wanted
+    )
+    return tuple(sorted(rows, key=lambda row: (row.trigger_at, row.id)))
+
+
+def history_row(event: AnyEvent, command: str | None = None) -> HistoryRow:
+    """One event as the audit trail keeps it.
+
+    Args:
+        event: What happened.
+        command: Id of the update that caused it; None for clocks and signals.
+    """
+    before, after = _change(event)
+    return HistoryRow(
+        seq=event.seq,
+        at=event.at,
+        event=event.name,
+        actor=event.actor,
+        on_behalf_of=event.on_behalf_of,
+        record=event.record,
+        before=before,
+        after=after,
+        comment=event.comment,
+        payload={name: _plain(getattr(event, name)) for name in _FACTS[type(event)]},
+        command=command,
+    )
+
+
+def _change(event: AnyEvent) -> tuple[object, object]:
+    match event:
+        case StageEntered():
+            return event.previous, event.stage
+        case DataChanged():
+            return dict(event.previous), dict(event.changes)
+        case Assigned():
+            return _plain(event.previous), _plain(event.assignees)
+        case RecordClosed():
+            return event.stage, None
+        case InstanceStarted():
+            return None, dict(event.data)
+        case _:
+            return None, None
+
+
+# Facts that stand in `before` and `after` already.
+_SHOWN = {"previous", "changes"}
+
+
+_COMMON = {field.name for field in dataclasses.fields(Event)}
+_FACTS: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.name not in _COMMON and field.name not in _SHOWN
+    )
+    for kind in get_args(AnyEvent)
+}
+"""The fields of each event that are its own and go into the payload."""
+
+
+def _plain(value: object) -> object:
+    """Values of events as JSON knows them."""
+    if isinstance(value, Assignees):
+        return {"users": list(value.users), "roles": list(value.roles)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value

@@ -1,0 +1,80 @@
+"""Checking data: what a start, an action and an update may bring (R1).
+
+Messages name the place in the data; nothing is ever half accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nexus.core.commands import Act
+from nexus.core.errors import Rejected
+from nexus.core.json_text import check_data
+from nexus.core.program import Entity, Program, Transition
+from nexus.core.state import Data
+
+Finding = tuple[str, str]  # JSON pointer, message
+
+
+def check_plain(data: Data) -> None:
+    """Refuse what no database keeps: NUL, lone surrogates, numbers beyond 64 bits, deep nesting.
+
+    Raises:
+        Rejected: `invalid_data`.
+    """
+    _require(check_data(data), "The data cannot be kept")
+
+
+def check_start(program: Program, data: Data) -> None:
+    """Refuse data of a start that the `dataSchema` does not allow.
+
+    Raises:
+        Rejected: `invalid_data`.
+    """
+    if program.data_schema is not None:
+        _require(program.data_schema.validate(data), "The data does not fit the dataSchema")
+
+
+def check_input(program: Program, transition: Transition, current: Data, act: Act) -> None:
+    """Refuse an action's data: the transition's `input` judges it, else the `dataSchema`.
+
+    The `dataSchema` describes a record's data as a whole, so the input is seen
+    over what the record has.
+
+    Raises:
+        Rejected: `invalid_data`.
+    """
+    what = f"The data of {act.action!r}"
+    if transition.input is not None:
+        _require(transition.input.validate(act.data), f"{what} does not fit its input schema")
+    elif program.data_schema is not None and act.data:
+        seen = {**current, **act.data}
+        _require(program.data_schema.validate(seen), f"{what} does not fit the dataSchema")
+
+
+def check_record_data(program: Program, entity: Entity | None, instance: Data, data: Data) -> None:
+    """Refuse what a record's data, or the instance's where `entity` is None, would become.
+
+    `fields` describe the record's own data; the `dataSchema` describes what
+    conditions see: the record's data over the instance's.
+
+    Raises:
+        Rejected: `invalid_data`.
+    """
+    if entity is not None and entity.fields is not None:
+        _require(
+            entity.fields.validate(data), f"The data does not fit the fields of {entity.name!r}"
+        )
+    if program.data_schema is not None:
+        seen = data if entity is None else {**instance, **data}
+        _require(program.data_schema.validate(seen), "The data does not fit the dataSchema")
+
+
+def _require(findings: Sequence[Finding], what: str) -> None:
+    if findings:
+        told = "; ".join(message for _, message in findings[:5])
+        raise Rejected(
+            "invalid_data",
+            f"{what}: {told}.",
+            {"errors": [{"pointer": pointer, "message": text} for pointer, text in findings]},
+        )

@@ -1,0 +1,92 @@
+"""How an instance looks in Temporal's Web UI and in `temporal workflow list`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+from nexus.core.program import Program
+from nexus.core.state import Record, State
+
+TENANT = SearchAttributeKey.for_keyword("NexusTenant")
+DEFINITION = SearchAttributeKey.for_keyword("NexusDefinition")
+STAGE = SearchAttributeKey.for_keyword_list("NexusStage")
+ASSIGNEE = SearchAttributeKey.for_keyword_list("NexusAssignee")
+
+MOST_DETAILS = 18_000  # bytes; the server takes 20,000
+MOST_ATTRIBUTE = 1_900  # bytes; the server takes 2,048
+MOST_LISTED = 50
+
+
+def search_attributes(
+    tenant: str, program: Program, state: State
+) -> list[SearchAttributeUpdate[Any]]:
+    """What instances are found by: tenant, definition, stages and assignees of open records."""
+    records = [record for record in state.records.values() if record.stage is not None]
+    opened = [record for record in records if record.status == "open" and not state.ended]
+    stages = dict.fromkeys(record.stage or "" for record in (opened or records))
+    assignees = dict.fromkeys(
+        name for record in opened for name in (*record.assignees.users, *record.assignees.roles)
+    )
+    return [
+        TENANT.value_set(tenant),
+        DEFINITION.value_set(program.id),
+        STAGE.value_set(_fitting(stages)),
+        ASSIGNEE.value_set(_fitting(assignees)),
+    ]
+
+
+def _fitting(values: Iterable[str]) -> list[str]:
+    """As many values as the server takes."""
+    fitting: list[str] = []
+    room = MOST_ATTRIBUTE
+    for value in values:
+        room -= len(value.encode()) + 4
+        if room < 0:
+            break
+        fitting.append(value)
+    return fitting
+
+
+def details(program: Program, state: State) -> str:
+    """Records, stages, assignees and what comes due, as Markdown."""
+    subject = state.subject
+    about = f"{subject.type} {subject.id}" if subject else "nobody"
+    lines = [f"**{program.label}** {program.version} for {about}: {state.status}", ""]
+    if state.records:
+        lines += ["| record | stage | assigned to | since |", "| --- | --- | --- | --- |"]
+        records = list(state.records.values())
+        lines += [_line(program, record) for record in records[:MOST_LISTED]]
+        if len(records) > MOST_LISTED:
+            lines.append(f"| and {len(records) - MOST_LISTED} more | | | |")
+    timers = sorted(state.timers.values(), key=lambda timer: timer.due)[:MOST_LISTED]
+    if timers:
+        lines += ["", "Due:", ""]
+        lines += [f"- {timer.due:%Y-%m-%d %H:%M} UTC: {_cell(timer.summary)}" for timer in timers]
+    return shortened("\n".join(lines), MOST_DETAILS)
+
+
+def _line(program: Program, record: Record) -> str:
+    if record.stage is None:
+        stage = "(data)"
+    else:
+        stage = program.entities[record.entity].stages[record.stage].label
+        if record.status != "open":
+            stage += f" ({record.status})"
+    who = [*record.assignees.users, *(f"role {role}" for role in record.assignees.roles)]
+    since = f"{record.entered_at:%Y-%m-%d %H:%M}" if record.entered_at else ""
+    return f"| {record.id} | {_cell(stage)} | {_cell(', '.join(who)) or '-'} | {since} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def shortened(text: str, most: int) -> str:
+    """The text in at most so many bytes of UTF-8, with an ellipsis where it was cut."""
+    encoded = text.encode()
+    if len(encoded) <= most:
+        return text
+    return encoded[: most - 3].decode(errors="ignore") + "…"

@@ -1,0 +1,320 @@
+"""The generic workflow: one instance of any definition, decided by the core.
+
+Theory of operation. A command arrives as an update or a signal, or comes due as
+a timer. It is decided at once, without an `await`, so decisions never interleave.
+What was decided is owed to two places: effects (timers) are reconciled with the
+state, and rows wait in `_unwritten` until one local activity has projected them.
+The lock guards the projection alone, so that concurrent commands are written
+together. An update is answered when its own events are projected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    import msgspec
+
+    from nexus.core.codec import Carried, decode_carried, encode_carried, require_room, size_of
+    from nexus.core.commands import (
+        Act,
+        Actor,
+        AddRecord,
+        Command,
+        ReceiveEvent,
+        RefusedSignal,
+        Start,
+        Stop,
+        TimerDue,
+        parse_command,
+    )
+    from nexus.core.compiler import program_of
+    from nexus.core.decide import can, step
+    from nexus.core.errors import Rejected
+    from nexus.core.projection import HistoryRow, Snapshot
+    from nexus.core.rows import Identity, history_row, project, project_all, snapshot
+    from nexus.core.state import State, Timer
+    from workflows.appearance import details, search_attributes, shortened
+    from workflows.contract import (
+        AUTHENTICATE,
+        CAN,
+        COMMAND,
+        PROJECT,
+        SNAPSHOT,
+        WORKFLOW,
+        InstanceInput,
+    )
+
+SIGNAL_ACTOR = "system:signal"
+RECENT_FOR = timedelta(hours=24)  # R26
+MOST_RECENT = 2_000  # updates that the server takes in one run
+MOST_ANSWERED = 512 * 1024  # bytes; a larger instance is read from SQL
+
+# Nothing is given up: a database that is away delays, for as long as it takes.
+_PROJECTION = RetryPolicy(
+    initial_interval=timedelta(milliseconds=100),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=5),
+)
+_AUTHENTICATION = RetryPolicy(maximum_attempts=3)
+
+
+@workflow.defn(name=WORKFLOW)
+class NexusInstance:
+    """One instance, from its start to its end."""
+
+    @workflow.init
+    def __init__(self, given: InstanceInput) -> None:
+        info = workflow.info()
+        carried = decode_carried(given.state) if given.state else Carried(State())
+        self._given = given
+        self._program = program_of(given.definition)
+        self._identity = Identity(info.first_execution_run_id, given.tenant, info.workflow_id)
+        self._state = carried.state
+        self._recent: dict[str, datetime] = dict(carried.recent)
+        self._projected = self._state.seq
+        self._unwritten: list[HistoryRow] = []
+        self._writing = asyncio.Lock()
+        self._effects: dict[str, asyncio.Task[None]] = {}
+        self._crash: BaseException | None = None
+        self._stillborn = False
+        self._shown: dict[str, object] = {}
+
+    @workflow.run
+    async def run(self, _given: InstanceInput) -> str:
+        """Wait until the instance has ended, or hand over to a new run.
+
+        Returns:
+            The status in which it ended; `refused` if it was never started.
+        """
+        try:
+            return await self._run()
+        except asyncio.CancelledError:
+            if self._state.status == "active":
+                self._decide(Stop(), None)
+                await self._flush(self._state.seq)
+            raise
+
+    async def _run(self) -> str:
+        self._reconcile()
+        while True:
+            await workflow.wait_condition(self._something_to_do)
+            if self._crash is not None:
+                raise self._crash
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            # Effects are no handlers: an instance that a clock ended is written here.
+            await self._flush(self._state.seq)
+            if self._stillborn:
+                return "refused"
+            if self._state.ended:
+                return self._state.status
+            settled = workflow.all_handlers_finished() and self._projected == self._state.seq
+            if self._roll_over() and settled:
+                carried = encode_carried(Carried(self._state, self._recent_now()))
+                workflow.continue_as_new(replace(self._given, state=carried))
+
+    def _something_to_do(self) -> bool:
+        ended = self._stillborn or self._state.ended
+        return ended or self._crash is not None or self._roll_over()
+
+    # --- commands -------------------------------------------------------------------------
+
+    @workflow.update(name=COMMAND)
+    async def command(self, wire: Any = None) -> Snapshot | None:
+        """Apply a command and answer with the instance as it stands once that is projected.
+
+        Returns:
+            The whole instance; None if that is too much for an answer: then it is
+            read from SQL, where it stands already.
+        """
+        update = workflow.current_update_info()
+        assert update is not None
+        if update.id not in self._recent:
+            try:
+                self._decide(parse_command(wire), update.id)
+                self._stillborn = False
+            except Rejected as refusal:
+                # Reached by a start alone: everything else was refused by the validator.
+                self._stillborn = self._state.status == "new"
+                raise _refused(refusal) from None
+            self._recent[update.id] = workflow.now()
+        await self._flush(self._state.seq)
+        return self._answer()
+
+    @command.validator
+    def _admissible(self, wire: Any = None) -> None:
+        """Refuse before anything is written to the workflow's history."""
+        update = workflow.current_update_info()
+        if self._state.status == "new" or (update is not None and update.id in self._recent):
+            return
+        try:
+            _, state = step(self._program, self._state, parse_command(wire), workflow.now())
+            require_room(state)
+        except Rejected as refusal:
+            raise _refused(refusal) from None
+
+    @workflow.signal(name=COMMAND)
+    async def signalled(self, wire: Any = None) -> None:
+        """Apply a command that nobody waits for; the history keeps what is wrong with it (R27)."""
+        actor = Actor(SIGNAL_ACTOR, tuple(self._given.signal_roles))
+        try:
+            command = await self._read_signal(wire, actor)
+            _, state = step(self._program, self._state, command, workflow.now())
+            require_room(state)
+            self._decide(command, None)
+        except Rejected as refusal:
+            if self._state.status != "active":
+                return
+            message = shortened(refusal.message, 2_000)
+            self._decide(RefusedSignal(actor=actor, code=refusal.code, message=message), None)
+        await self._flush(self._state.seq)
+
+    async def _read_signal(self, wire: object, unsigned: Actor) -> Act | AddRecord | ReceiveEvent:
+        body = dict(wire) if isinstance(wire, dict) else {}
+        if "actor" in body:
+            raise Rejected("forbidden", "A signal names its actor by a 'token' alone.")
+        actor = await self._authenticated(body.pop("token")) if "token" in body else unsigned
+        command = parse_command({**body, "actor": msgspec.to_builtins(actor)})
+        if isinstance(command, Start):
+            raise Rejected("invalid_data", "An instance is not started by a signal.")
+        return command
+
+    @workflow.query(name=CAN)
+    def can(self, wire: Any = None) -> dict[str, object]:
+        """Whether an action would be admitted now, and why or why not."""
+        try:
+            act = parse_command({**wire, "type": "act"} if isinstance(wire, dict) else wire)
+        except Rejected as refusal:
+            return {
+                "allowed": False,
+                "code": refusal.code,
+                "message": refusal.message,
+                "why": [],
+            }
+        assert isinstance(act, Act)
+        return can(self._program, self._state, act, workflow.now())
+
+    @workflow.query(name=SNAPSHOT)
+    def snapshot(self) -> Snapshot | None:
+        """The instance as it stands; None before it has started, or if it is too large."""
+        return None if self._state.status == "new" else self._answer()
+
+    async def _authenticated(self, token: object) -> Actor:
+        if not isinstance(token, str):
+            raise Rejected("forbidden", "A signal's 'token' is a string.")
+        try:
+            found = await workflow.execute_local_activity(
+                AUTHENTICATE,
+                token,
+                start_to_close_timeout=timedelta(seconds=5),
+                retry_policy=_AUTHENTICATION,
+                result_type=dict[str, Any],
+            )
+        except ActivityError:
+            raise Rejected("forbidden", "The signal's token is not valid.") from None
+        if found["tenant"] != self._given.tenant:
+            raise Rejected("forbidden", "The signal's token is of another tenant.")
+        return Actor(found["id"], tuple(found["roles"]))
+
+    def _decide(self, command: Command, command_id: str | None) -> None:
+        """Decide, evolve, and owe the effects and the rows. Synchronous: never interleaved."""
+        events, state = step(self._program, self._state, command, workflow.now())
+        if self._state.status == "new":
+            require_room(state)
+        self._state = state
+        self._unwritten += [history_row(event, command_id) for event in events]
+        self._reconcile()
+
+    def _answer(self) -> Snapshot | None:
+        if size_of(self._state) > MOST_ANSWERED:
+            return None
+        return snapshot(self._identity, self._program, self._state)
+
+    # --- projection -----------------------------------------------------------------------
+
+    async def _flush(self, upto: int) -> None:
+        """Return once all events up to this one are projected. One call writes for all who wait."""
+        async with self._writing:
+            if self._projected >= upto:
+                return
+            state, rows = self._state, list(self._unwritten)
+            await self._project(state, rows)
+            del self._unwritten[: len(rows)]
+            self._projected = state.seq
+            self._show()
+
+    async def _project(self, state: State, rows: list[HistoryRow]) -> None:
+        projection = project(self._identity, self._program, state, rows)
+        if await self._write(projection) == "resync":
+            await self._write(project_all(self._identity, self._program, state, rows))
+
+    async def _write(self, projection: object) -> str:
+        outcome: str = await workflow.execute_local_activity(
+            PROJECT,
+            msgspec.json.encode(projection).decode(),
+            start_to_close_timeout=timedelta(seconds=30),
+            retry_policy=_PROJECTION,
+            result_type=str,
+        )
+        return outcome
+
+    def _show(self) -> None:
+        """What the Web UI and `temporal workflow list` show."""
+        wanted = search_attributes(self._given.tenant, self._program, self._state)
+        changed = [one for one in wanted if self._shown.get(one.key.name) != one.value]
+        if changed:
+            workflow.upsert_search_attributes(changed)
+            self._shown.update((one.key.name, one.value) for one in changed)
+        workflow.set_current_details(details(self._program, self._state))
+
+    # --- effects --------------------------------------------------------------------------
+
+    def _reconcile(self) -> None:
+        """Start the clocks that are wanted and missing; cancel those that nobody wants any more."""
+        timers = self._state.timers
+        for id_ in [id_ for id_ in self._effects if id_ not in timers]:
+            self._effects.pop(id_).cancel()
+        for id_, timer in timers.items():
+            if id_ not in self._effects:
+                task = asyncio.create_task(self._clock(timer))
+                task.add_done_callback(self._notice)
+                self._effects[id_] = task
+
+    async def _clock(self, timer: Timer) -> None:
+        wait = max(timer.due - workflow.now(), timedelta())
+        await workflow.sleep(wait, summary=shortened(timer.summary, 200))
+        self._effects.pop(timer.id, None)
+        self._decide(TimerDue(timer=timer.id), None)
+        await self._flush(self._state.seq)
+
+    def _notice(self, task: asyncio.Task[None]) -> None:
+        """An error in an effect must fail the workflow task, where people see it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._crash = error
+
+    # --- handing over ---------------------------------------------------------------------
+
+    def _roll_over(self) -> bool:
+        if self._state.calls:
+            return False
+        info = workflow.info()
+        limit = self._given.roll_over_after
+        return info.is_continue_as_new_suggested() or bool(
+            limit and info.get_current_history_length() >= limit
+        )
+
+    def _recent_now(self) -> dict[str, datetime]:
+        since = workflow.now() - RECENT_FOR
+        recent = [(id_, at) for id_, at in self._recent.items() if at >= since]
+        return dict(recent[-MOST_RECENT:])
+
+
+def _refused(refusal: Rejected) -> ApplicationError:
+    return ApplicationError(refusal.message, refusal.details, type=refusal.code, non_retryable=True)
