@@ -17,7 +17,7 @@ from nexus.cli.progress import progress
 
 VERSION = "v1.5.1"
 MODULE = "github.com/temporalio/cli/cmd/temporal"
-DOWNLOAD = "https://temporal.download/cli/archive/{version}"
+DOWNLOAD = f"https://temporal.download/cli/archive/{VERSION}"
 
 # The first server that knows all that the workflows use (updates together with a start).
 OLDEST_SERVER = (1, 28)
@@ -34,11 +34,12 @@ def cache_dir(environ: Mapping[str, str] | None = None) -> Path:
     return Path(env.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nexus"
 
 
-def find_temporal(environ: Mapping[str, str] | None = None) -> Path:
+def find_temporal(environ: Mapping[str, str] | None = None, *, download: str = DOWNLOAD) -> Path:
     """The `temporal` command of this machine, fetched or built where there is none.
 
     Args:
         environ: Instead of the environment of this process.
+        download: Where to ask for an archive with the command.
 
     Raises:
         CommandFailed: There is none, and none can be had; says what to do.
@@ -56,8 +57,7 @@ def find_temporal(environ: Mapping[str, str] | None = None) -> Path:
             return candidate
     target = _cached(env)
     target.parent.mkdir(parents=True, exist_ok=True)
-    downloaded = _download(target)
-    if downloaded is None:
+    if not _download(target, download):
         _build(target, env)
     return target
 
@@ -91,14 +91,13 @@ def _cached(env: Mapping[str, str]) -> Path:
     return cache_dir(env) / "temporal" / VERSION / "temporal"
 
 
-def _download(target: Path) -> str | None:
-    """Downloads the command; returns its address, or None where that is not possible."""
+def _download(target: Path, url: str) -> bool:
+    """Downloads the command, if that is possible."""
     import httpx
 
     system, machine = platform.system().lower(), _ARCHITECTURES.get(platform.machine().lower())
     if system not in {"linux", "darwin"} or machine is None:
-        return None
-    url = DOWNLOAD.format(version=VERSION)
+        return False
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         archive = Path(folder) / "archive.tar.gz"
         try:
@@ -120,13 +119,13 @@ def _download(target: Path) -> str | None:
             with tarfile.open(archive) as packed:
                 packed.extract("temporal", folder, filter="data")
         except (httpx.HTTPError, OSError, tarfile.TarError, KeyError):
-            return None
+            return False
         fresh = Path(folder) / "temporal"
         fresh.chmod(0o755)
         if not is_usable(fresh):
-            return None
+            return False
         fresh.replace(target)
-    return url
+    return True
 
 
 def _build(target: Path, env: Mapping[str, str]) -> None:

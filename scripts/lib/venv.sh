@@ -1,13 +1,19 @@
 # Makes $ROOT/.venv from a lock file, and does nothing where it is up to date.
 # Wants $ROOT, $CACHE and say.sh.
 
-# What the environment was made from: the place (an editable install names it), the project and
-# the lock. Compared byte by byte, which costs a few milliseconds.
-_venv_recipe() { printf '%s\n' "$ROOT" && cat "$ROOT/pyproject.toml" "$ROOT/$1"; }
+# What the environment was made from: the place, which its editable install and its scripts name,
+# and the lock. Compared byte by byte, which costs a few milliseconds.
+_venv_recipe() { printf '%s\n' "$ROOT" && cat "$ROOT/$1"; }
 
 _venv_is_made_from() {
   [ -x "$ROOT/.venv/bin/python" ] && [ -f "$ROOT/.venv/made-from" ] &&
     _venv_recipe "$1" | cmp -s - "$ROOT/.venv/made-from"
+}
+
+# Another lock is installed over the old one, so that programs that run from it keep running.
+_venv_can_stay() {
+  [ -f "$ROOT/.venv/made-from" ] && [ "$(head -n 1 "$ROOT/.venv/made-from")" = "$ROOT" ] &&
+    _is_new_enough "$ROOT/.venv/bin/python"
 }
 
 _is_new_enough() {
@@ -46,16 +52,20 @@ _find_uv() {
 
 _install_with_uv() {
   local uv=$1 python=$2 lock=$3
-  "$uv" venv --quiet --clear --python "${python:->=3.11}" "$ROOT/.venv" &&
-    "$uv" pip install --quiet --python "$ROOT/.venv/bin/python" --require-hashes -r "$ROOT/$lock" &&
+  if ! _venv_can_stay; then
+    "$uv" venv --quiet --clear --python "${python:->=3.11}" "$ROOT/.venv" || return
+  fi
+  "$uv" pip install --quiet --python "$ROOT/.venv/bin/python" --require-hashes -r "$ROOT/$lock" &&
     "$uv" pip install --quiet --python "$ROOT/.venv/bin/python" --no-deps --no-build-isolation \
       -e "$ROOT"
 }
 
 _install_with_pip() {
   local python=$1 lock=$2
-  "$python" -m venv --clear "$ROOT/.venv" &&
-    "$ROOT/.venv/bin/pip" install -q --require-hashes -r "$ROOT/$lock" &&
+  if ! { _venv_can_stay && [ -x "$ROOT/.venv/bin/pip" ]; }; then
+    "$python" -m venv --clear "$ROOT/.venv" || return
+  fi
+  "$ROOT/.venv/bin/pip" install -q --require-hashes -r "$ROOT/$lock" &&
     "$ROOT/.venv/bin/pip" install -q --no-deps --no-build-isolation -e "$ROOT"
 }
 
