@@ -11,6 +11,7 @@ together. An update is answered when its own events are projected.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -161,11 +162,14 @@ class NexusInstance:
             raise _refused(refusal) from None
 
     @workflow.signal(name=COMMAND)
-    async def signalled(self, wire: Any = None) -> None:
-        """Apply a command that nobody waits for; the history keeps what is wrong with it (R27)."""
+    async def signalled(self, *wires: Any) -> None:
+        """Apply a command that nobody waits for; the history keeps what is wrong with it (R27).
+
+        Takes any number of arguments, since one too many would fail the workflow task for ever.
+        """
         actor = Actor(SIGNAL_ACTOR, tuple(self._given.signal_roles))
         try:
-            command = await self._read_signal(wire, actor)
+            command = await self._read_signal(wires, actor)
             _, state = step(self._program, self._state, command, workflow.now())
             require_room(state)
             self._decide(command, None)
@@ -176,8 +180,12 @@ class NexusInstance:
             self._decide(RefusedSignal(actor=actor, code=refusal.code, message=message), None)
         await self._flush(self._state.seq)
 
-    async def _read_signal(self, wire: object, unsigned: Actor) -> Act | AddRecord | ReceiveEvent:
-        body = dict(wire) if isinstance(wire, dict) else {}
+    async def _read_signal(
+        self, wires: Sequence[object], unsigned: Actor
+    ) -> Act | AddRecord | ReceiveEvent:
+        if len(wires) != 1 or not isinstance(wires[0], dict):
+            raise Rejected("invalid_data", "A signal takes one argument: an object with a 'type'.")
+        body = dict(wires[0])
         if "actor" in body:
             raise Rejected("forbidden", "A signal names its actor by a 'token' alone.")
         actor = await self._authenticated(body.pop("token")) if "token" in body else unsigned
