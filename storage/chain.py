@@ -9,7 +9,6 @@ So a value may be stored sealed, and destroying its key later changes no row
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,12 +41,12 @@ HASHED = (
 )
 
 
-def hash_row(prev_hash: str, row: Mapping[str, Any]) -> str:
+def hash_row(prev_hash: str, row: Any) -> str:
     """SHA-256, in hex, over the previous hash and a row's stored values.
 
     Args:
         prev_hash: Hash of the row written before; `GENESIS` for the first.
-        row: By column name; `at` timezone-aware, in any zone.
+        row: Mapping by column name; `at` timezone-aware, in any zone.
     """
     values = [prev_hash]
     values.extend(_stored(row[name]) for name in HASHED)

@@ -78,9 +78,7 @@ def reader(engine: Engine) -> Engine:
     They see one snapshot from beginning to end, and wait for no writer.
     """
     if is_postgresql(engine):
-        return engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine.execution_options(**{_READ_ONLY: True})
 
 

@@ -41,13 +41,14 @@ _CURRENT = (TIMERS, ASSIGNMENTS, *(table for table, _ in TYPED.values()), RECORD
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What the database knows of the instance."""
+    """What the database knows of the instance; `top` is the highest number in its history."""
 
     seq: int
     updated_at: datetime
     chain_position: int
     chain_hash: str
     data: Mapping[str, Any]
+    top: int
 
 
 def write_projection(engine: Engine, projection: Projection) -> Outcome:
@@ -70,11 +71,9 @@ def write_projection(engine: Engine, projection: Projection) -> Outcome:
         stored = _stored(connection, instance.id)
         if stored and (instance.updated_at, instance.seq) < (stored.updated_at, stored.seq):
             return "applied"  # from a worker that was given up: what is stored is newer
-        ghost = stored is not None and stored.seq >= first
         if not projection.complete and _needs_all(connection, projection, stored, first):
             return "resync"
-        kept = _latest_history(connection, instance.id, first, stored) if ghost and stored else {}
-        chain = _append_history(connection, projection, stored, kept)
+        chain = _append_history(connection, projection, stored, first)
         _write_instance(connection, instance, stored, chain)
         _write_records(connection, projection, stored)
     return "applied"
@@ -100,6 +99,10 @@ _STORED = sa.select(
     INSTANCES.c.chain_position,
     INSTANCES.c.chain_hash,
     INSTANCES.c.data,
+    # Above `seq` it shows what a replaced ghost has left there.
+    sa.select(sa.func.coalesce(sa.func.max(HISTORY.c.seq), 0))
+    .where(HISTORY.c.instance == sa.bindparam("instance"))
+    .scalar_subquery(),
 ).where(INSTANCES.c.id == sa.bindparam("instance"))
 
 
@@ -131,9 +134,7 @@ def _needs_all(
 
 _LATEST = (
     sa.select(HISTORY)
-    .where(
-        HISTORY.c.instance == sa.bindparam("instance"), HISTORY.c.seq >= sa.bindparam("first")
-    )
+    .where(HISTORY.c.instance == sa.bindparam("instance"), HISTORY.c.seq >= sa.bindparam("first"))
     .order_by(HISTORY.c.seq, HISTORY.c.revision)
 )
 
@@ -152,9 +153,10 @@ _IDENTITY = (
 )
 
 
-def _latest_history(
-    connection: Connection, instance: str, first: int, stored: _Stored
-) -> dict[int, tuple[int, tuple[Any, ...] | None]]:
+_Known = dict[int, tuple[int, tuple[Any, ...] | None]]
+
+
+def _latest_history(connection: Connection, instance: str, first: int, stored: _Stored) -> _Known:
     """By number: the highest revision, and its identity while it stands.
 
     A row above the stored number belongs to a ghost that was already replaced.
@@ -167,7 +169,7 @@ def _latest_history(
     }
 
 
-def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _identity(row: Any) -> tuple[Any, ...]:
     return tuple(row[name] for name in _IDENTITY)
 
 
@@ -175,13 +177,15 @@ def _append_history(
     connection: Connection,
     projection: Projection,
     stored: _Stored | None,
-    known: Mapping[int, tuple[int, tuple[Any, ...] | None]],
+    first: int,
 ) -> tuple[int, str]:
     """Append the events that do not stand there yet; the chain's new head."""
     position = stored.chain_position if stored else 0
     head = stored.chain_hash if stored else GENESIS
+    known: _Known = {}
+    if stored and stored.top >= first:
+        known = _latest_history(connection, projection.instance.id, first, stored)
     rows: list[dict[str, Any]] = []
-    # Numbers above the stored one can be taken already, by a ghost that was replaced.
     for event in projection.history:
         row = _fit(HISTORY, _history_row(projection.instance, event))
         revision, standing = known.get(event.seq, (0, None))
@@ -228,22 +232,17 @@ def _write_instance(
     if stored is None:
         connection.execute(sa.insert(INSTANCES), row)
     else:
-        connection.execute(_UPDATE_INSTANCE, {**row, "instance": instance.id})
+        row["of_instance"] = row.pop("id")
+        connection.execute(_UPDATE_INSTANCE, row)
 
 
 _INSTANCE_FIELDS = tuple(
     column.name for column in INSTANCES.columns if not column.name.startswith("chain_")
 )
-_UPDATE_INSTANCE = (
-    sa.update(INSTANCES)
-    .where(INSTANCES.c.id == sa.bindparam("instance"))
-    .values({column.name: sa.bindparam(column.name) for column in INSTANCES.columns if column.name != "id"})
-)
+_UPDATE_INSTANCE = sa.update(INSTANCES).where(INSTANCES.c.id == sa.bindparam("of_instance"))
 
 
-def _write_records(
-    connection: Connection, projection: Projection, stored: _Stored | None
-) -> None:
+def _write_records(connection: Connection, projection: Projection, stored: _Stored | None) -> None:
     instance, records = projection.instance, projection.records
     if stored is not None:
         _clear(connection, projection)
@@ -252,7 +251,7 @@ def _write_records(
     open_here = instance.status == "active"
     if open_here and projection.timers:
         timers = [_timer_row(instance, timer) for timer in projection.timers]
-        connection.execute(sa.insert(TIMERS), timers)
+        _upsert(connection, TIMERS, timers)
     assignments = [row for record in records for row in _assignment_rows(instance, record)]
     if open_here and assignments:
         connection.execute(sa.insert(ASSIGNMENTS), assignments)
@@ -304,7 +303,11 @@ def _upsert_statement(table: sa.Table, dialect: str) -> Any:
     keys = [column.name for column in table.primary_key]
     return statement.on_conflict_do_update(
         index_elements=keys,
-        set_={name: statement.excluded[name] for name in table.c.keys() if name not in keys},
+        set_={
+            name: statement.excluded[name]
+            for column in table.c
+            if (name := column.name) not in keys
+        },
     )
 
 

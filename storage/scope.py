@@ -82,6 +82,11 @@ class TenantSession(Session):
             statement = statement.on_conflict_do_nothing()
         return bool(self._bare_connection().execute(statement).rowcount)
 
+    def change(self, statement: sa.Update | sa.Delete) -> int:
+        """Run an UPDATE or DELETE on a model; returns the number of rows."""
+        result = self.execute(statement, execution_options={"synchronize_session": False})
+        return int(getattr(result, "rowcount", 0))
+
     def serialise(self, name: str) -> None:
         """Wait for other writers of what `name` stands for, until the transaction ends.
 
@@ -161,7 +166,7 @@ def _add_tenant(state: ORMExecuteState) -> None:
         raise UnscopedQuery("Not a tenant's session.")
     _refuse_what_escapes(state.statement, orm=state.is_orm_statement, insert=state.is_insert)
     criteria = _criteria(session.tenant, state.is_select)
-    state.statement = state.statement.options(*criteria)  # type: ignore[attr-defined]
+    state.statement = state.statement.options(*criteria)
 
 
 @lru_cache(maxsize=2048)

@@ -33,11 +33,11 @@ TIMER_MAX = 1000
 
 
 def _key(length: int, *, primary_key: bool = False) -> Any:
-    return Field(sa_type=key(length), max_length=length, primary_key=primary_key)  # type: ignore[call-overload]
+    return Field(sa_type=key(length), max_length=length, primary_key=primary_key)
 
 
 def _optional_key(length: int) -> Any:
-    return Field(default=None, sa_type=key(length), max_length=length, nullable=True)  # type: ignore[call-overload]
+    return Field(default=None, sa_type=key(length), max_length=length, nullable=True)
 
 
 def _column(kind: Any, *, nullable: bool = False) -> Any:
@@ -58,7 +58,9 @@ class Definition(TenantScoped, table=True):
     tenant: str = _key(TENANT_MAX, primary_key=True)
     id: str = _key(WORKFLOW_ID_MAX, primary_key=True)
     version: str = _key(NAME_MAX, primary_key=True)
-    revision: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    revision: int = Field(
+        primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False}
+    )
     label: str | None = Field(default=None, max_length=VALUE_MAX)
     domain: str | None = Field(default=None, max_length=NAME_MAX)
     text: str = _column(sa.Text)
@@ -144,8 +146,12 @@ class History(TenantScoped, table=True):
     )
 
     instance: str = _key(ID_MAX, primary_key=True)
-    seq: int = Field(primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False})
-    revision: int = Field(primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(
+        primary_key=True, sa_type=sa.BigInteger, sa_column_kwargs={"autoincrement": False}
+    )
+    revision: int = Field(
+        primary_key=True, sa_type=sa.Integer, sa_column_kwargs={"autoincrement": False}
+    )
     position: int = Field(sa_type=sa.BigInteger)
     at: datetime = _column(UtcDateTime)
     event: str = Field(max_length=NAME_MAX)
@@ -298,6 +304,11 @@ TENANT_TABLES: tuple[type[TenantScoped], ...] = (
     Pricing,
     IdempotencyKey,
 )
+
+
+def columns_of(model: type[TenantScoped]) -> Any:
+    """A model as queries see it: its attributes are columns, which their annotations cannot say."""
+    return model
 
 
 def table_of(model: type[TenantScoped]) -> sa.Table:

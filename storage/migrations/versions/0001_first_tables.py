@@ -213,7 +213,8 @@ def create_work() -> None:
 
 
 def create_typed_tables() -> None:
-    number, text = sa.Double(), sa.String(500)
+    number: sa.types.TypeEngine[float] = sa.Double()
+    text = sa.String(500)
     columns: dict[str, tuple[tuple[str, sa.types.TypeEngine], ...]] = {  # type: ignore[type-arg]
         "contacts": (("name", text), ("email", text), ("status", text), ("score", number)),
         "opportunities": (
@@ -273,12 +274,11 @@ def protect_history_on_sqlite() -> None:
         op.execute(
             f"CREATE TRIGGER history_no_{change.lower()} BEFORE {change} ON history {refuse}"
         )
-    op.execute(
-        "CREATE TRIGGER history_no_replace BEFORE INSERT ON history WHEN EXISTS ("
-        "SELECT 1 FROM history WHERE instance = NEW.instance "
-        "AND (position = NEW.position OR (seq = NEW.seq AND revision = NEW.revision))"
-        f") {refuse}"
+    taken = (
+        "EXISTS (SELECT 1 FROM history WHERE instance = NEW.instance "
+        "AND (position = NEW.position OR (seq = NEW.seq AND revision = NEW.revision)))"
     )
+    op.execute(f"CREATE TRIGGER history_no_replace BEFORE INSERT ON history WHEN {taken} {refuse}")
 
 
 def protect_history_on_postgresql() -> None:
