@@ -45,36 +45,14 @@ def run_migrate(settings: Settings) -> None:
 
 
 async def _register(settings: Settings) -> None:
-    from temporalio.api.enums.v1 import IndexedValueType
-    from temporalio.api.operatorservice.v1 import (
-        AddSearchAttributesRequest,
-        ListSearchAttributesRequest,
-    )
-
-    wanted: dict[str, str] = platform_module("workflows.contract").SEARCH_ATTRIBUTES
-    kinds = {
-        "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-        "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
-    }
+    register = platform_module("workflows.worker").register_search_attributes
     never = asyncio.Event()
     try:
         async with asyncio.timeout(TEMPORAL_WITHIN):
             client = await connect_patiently(settings, never)
+            await register(client)
     except TimeoutError:
         raise CommandFailed(
             f"Temporal does not answer at {settings.temporal_address}: see that it runs, or name "
             "it in NEXUS_TEMPORAL_ADDRESS"
         ) from None
-    if client is None:
-        return
-    namespace = settings.temporal_namespace
-    known = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=namespace)
-    )
-    missing = {
-        name: kinds[kind] for name, kind in wanted.items() if name not in known.custom_attributes
-    }
-    if missing:
-        await client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
-        )

@@ -15,6 +15,9 @@ import psycopg
 
 from tests.support.processes import Service, free_port, wait_until
 
+# Whom the tests connect as. Not `nexus`, which is the role of production.
+SUPERUSER = "nexus_superuser"
+
 
 class PostgresServer:
     """A PostgreSQL server that a test may take away for a while.
@@ -37,7 +40,7 @@ class PostgresServer:
             os.chown(self._folder, entry.pw_uid, entry.pw_gid)
         data = self._folder / "data"
         subprocess.run(
-            [initdb, "-D", data, "-U", "nexus", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+            [initdb, "-D", data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
             check=True,
             capture_output=True,
             user=user,
@@ -75,7 +78,7 @@ class PostgresServer:
         name = f"nexus_{secrets.token_hex(6)}"
         with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
-        return f"postgresql+psycopg://nexus@127.0.0.1:{self.port}/{name}"
+        return f"postgresql+psycopg://{SUPERUSER}@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:
         """Removes a database that `make_database` made, and ends who still uses it."""
@@ -84,7 +87,9 @@ class PostgresServer:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
 
     def _conninfo(self, database: str) -> str:
-        return f"host=127.0.0.1 port={self.port} user=nexus dbname={database} connect_timeout=2"
+        return (
+            f"host=127.0.0.1 port={self.port} user={SUPERUSER} dbname={database} connect_timeout=2"
+        )
 
     def _answers(self) -> bool:
         assert self.service.alive, f"PostgreSQL ended:\n{self.service.output()[-2000:]}"

@@ -1,0 +1,146 @@
+"""What `docker-compose.yml` and the Dockerfile promise, as far as it shows without containers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import typer
+import yaml
+
+from nexus import settings
+from nexus.cli.app import app
+from nexus.cli.temporal_server import DYNAMIC_CONFIG
+from tests.support.postgres import PostgresServer
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("migrate", "api", "worker")
+
+# The keys of a service in the Compose specification that we use; a typing error is none of them.
+KNOWN = {
+    *("build", "command", "depends_on", "environment", "healthcheck", "image", "ports"),
+    *("restart", "stop_grace_period", "volumes"),
+}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert isinstance(document, dict)
+    return document
+
+
+def test_every_service_uses_keys_that_compose_knows(compose: dict[str, Any]) -> None:
+    assert set(compose) <= {"name", "services", "volumes", "x-nexus"}
+    for name, service in compose["services"].items():
+        assert set(service) <= KNOWN, f"service {name}"
+        assert "image" in service, f"service {name}"
+        for other, how in service.get("depends_on", {}).items():
+            awaited = compose["services"][other]
+            assert how["condition"] in {"service_healthy", "service_completed_successfully"}
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in awaited, f"{name} waits for the health of {other}"
+
+
+def test_every_file_that_is_mounted_or_copied_is_there(compose: dict[str, Any]) -> None:
+    mounted = [
+        volume.split(":")[0]
+        for service in compose["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+    copied = [
+        source
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    ]
+    assert mounted
+    assert copied
+    for path in (*mounted, *copied):
+        assert (ROOT / path).exists(), path
+    allowed = (ROOT / ".dockerignore").read_text().split()
+    for source in copied:
+        assert f"!{source}" in allowed, f"{source} is kept out of the build"
+
+
+def test_our_services_run_commands_that_exist_with_options_that_exist(
+    compose: dict[str, Any],
+) -> None:
+    commands = typer.main.get_command(app)
+    for name in OURS:
+        words = compose["services"][name]["command"]
+        group = typer.Context(commands)
+        assert words[0] == name
+        command = commands.get_command(group, words[0])  # type: ignore[attr-defined]
+        # Parses the options, and raises where one is unknown; runs nothing.
+        command.make_context(words[0], list(words[1:]))
+
+
+def test_our_services_are_told_only_what_the_settings_read(compose: dict[str, Any]) -> None:
+    read = set(re.findall(r"`(NEXUS_\w+)`", settings.__doc__ or ""))
+    for name in OURS:
+        assert set(compose["services"][name]["environment"]) <= read
+
+
+def test_everything_that_must_be_given_is_in_the_example(compose: dict[str, Any]) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    demanded = set(re.findall(r"\$\{(\w+):\?", text))
+    example = (ROOT / ".env.example").read_text()
+    assert demanded == {"NEXUS_DATABASE_PASSWORD", "NEXUS_JWT_SECRET"}
+    for name in demanded:
+        assert f"\n{name}=\n" in example
+
+
+def test_a_worker_can_be_scaled(compose: dict[str, Any]) -> None:
+    worker = compose["services"]["worker"]
+    assert "ports" not in worker, "two workers cannot have one port"
+    assert "container_name" not in worker
+
+
+def test_temporal_in_production_has_the_settings_that_one_machine_has() -> None:
+    production = yaml.safe_load((ROOT / "deploy/temporal/dynamic-config.yaml").read_text())
+    for key, constraints in production.items():
+        assert str(constraints[0]["value"]).lower() == DYNAMIC_CONFIG[key]
+    assert "history.transferProcessorMaxPollRPS" in production
+
+
+def test_the_roles_of_postgresql_are_made_and_none_is_a_superuser() -> None:
+    server = PostgresServer()
+    server.start()
+    try:
+        psql = shutil.which("psql")
+        assert psql is not None, "psql is not on PATH"
+        subprocess.run(
+            [str(ROOT / "deploy/postgres/roles.sh")],
+            check=True,
+            env={
+                "PATH": os.environ["PATH"],
+                "PGHOST": "127.0.0.1",
+                "PGPORT": str(server.port),
+                "POSTGRES_USER": "nexus_superuser",
+                "NEXUS_DATABASE_PASSWORD": "it's secret",
+            },
+            capture_output=True,
+        )
+        for role, database in (
+            ("nexus", "nexus"),
+            ("temporal", "temporal"),
+            ("temporal", "temporal_visibility"),
+        ):
+            with psycopg.connect(
+                f"host=127.0.0.1 port={server.port} user={role} dbname={database}"
+            ) as connection:
+                row = connection.execute(
+                    "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+                ).fetchone()
+                assert row == (False, False)
+                connection.execute("CREATE TABLE public.mine (id integer)")
+    finally:
+        server.remove()
