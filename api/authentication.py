@@ -1,0 +1,125 @@
+"""Who calls: a JSON Web Token, signed with HS256, that names user, tenant and roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jwt
+
+from api.problems import Problem
+from nexus.core.commands import ADMIN, SYSTEM, Actor
+
+LONGEST_NAME = 200
+SHARED_TENANT = "*"
+"""Owner of what all tenants share; nobody's token may name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user behind a request.
+
+    Attributes:
+        tenant: Whose data they may see at all.
+        user: Their id.
+        roles: As the token names them.
+    """
+
+    tenant: str
+    user: str
+    roles: tuple[str, ...]
+
+    @property
+    def actor(self) -> Actor:
+        """The same person, as the core knows them."""
+        return Actor(self.user, self.roles)
+
+    @property
+    def is_admin(self) -> bool:
+        """Holds the role `admin`."""
+        return ADMIN in self.roles
+
+    def require_admin(self, what: str) -> None:
+        """Refuse anybody without the role `admin`.
+
+        Raises:
+            Problem: `forbidden`.
+        """
+        if not self.is_admin:
+            raise Problem("forbidden", f"{what} needs the role {ADMIN!r}.")
+
+
+def _refused(message: str) -> Problem:
+    return Problem(
+        "unauthenticated",
+        message,
+        headers={"WWW-Authenticate": 'Bearer realm="nexus", error="invalid_token"'},
+    )
+
+
+class Authentication:
+    """Reads bearer tokens.
+
+    Args:
+        secret: What they are signed with.
+    """
+
+    def __init__(self, secret: str) -> None:
+        if not secret:
+            raise ValueError("the API needs a secret to verify tokens with: set NEXUS_JWT_SECRET")
+        self._secret = secret
+
+    def caller(self, authorization: str | None) -> Caller:
+        """The user whom an `Authorization` header names.
+
+        Raises:
+            Problem: `unauthenticated`, with what is wrong with it.
+        """
+        if not authorization:
+            raise Problem(
+                "unauthenticated",
+                "Send a token: 'Authorization: Bearer …'. `nexus token` makes one.",
+                headers={"WWW-Authenticate": 'Bearer realm="nexus"'},
+            )
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise _refused("The Authorization header is not of the form 'Bearer <token>'.")
+        try:
+            claims = jwt.decode(
+                token.strip(),
+                self._secret,
+                algorithms=["HS256"],
+                options={"require": ["exp", "sub", "tenant"], "verify_aud": False},
+            )
+        except jwt.ExpiredSignatureError:
+            raise _refused("The token has expired.") from None
+        except jwt.MissingRequiredClaimError as error:
+            raise _refused(f"The token lacks the claim {error.claim!r}.") from None
+        except (jwt.InvalidTokenError, UnicodeError, ValueError):
+            # UnicodeError: a header that is not ASCII; ValueError: odd numbers in claims.
+            raise _refused("The token is not valid.") from None
+        return Caller(
+            tenant=_name(claims, "tenant"), user=_name(claims, "sub"), roles=_roles(claims)
+        )
+
+
+def _name(claims: dict[str, object], claim: str) -> str:
+    value = claims.get(claim)
+    if not isinstance(value, str) or not value or len(value) > LONGEST_NAME:
+        raise _refused(f"The token's {claim!r} is not a text of 1 to {LONGEST_NAME} characters.")
+    if not value.isprintable():
+        raise _refused(f"The token's {claim!r} holds characters that cannot be printed.")
+    if claim == "tenant" and value == SHARED_TENANT:
+        raise _refused(f"The tenant {SHARED_TENANT!r} is reserved.")
+    if claim == "sub" and (value == SYSTEM or value.startswith(f"{SYSTEM}:")):
+        raise _refused(f"The user {value!r} is reserved: it stands for what happens by itself.")
+    return value
+
+
+def _roles(claims: dict[str, object]) -> tuple[str, ...]:
+    roles = claims.get("roles", [])
+    if not isinstance(roles, list) or not all(
+        isinstance(role, str) and 0 < len(role) <= LONGEST_NAME and role.isprintable()
+        for role in roles
+    ):
+        raise _refused("The token's 'roles' is not a list of texts.")
+    return tuple(dict.fromkeys(roles))

@@ -1,0 +1,115 @@
+"""The OpenAPI document: what FastAPI derives, completed by what is true of every route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api.problems import CODES, MEDIA_TYPE
+from api.schemas import ProblemBody
+
+DESCRIPTION = """
+Pipelines for CRM and marketing: a JSON definition becomes a live process, one
+durable instance per subject.
+
+* **Authentication**: `Authorization: Bearer <token>`; `nexus token` makes one.
+* **Errors** are RFC 9457 problems with a stable `code`; `GET /problems` lists them.
+* **Repeating**: every request that changes something takes an `Idempotency-Key`; for 24 hours
+  the same key brings the first answer again, with `Idempotency-Replayed: true`.
+* **Lists** take `limit` and `cursor`, and answer `{"items": […], "next": cursor or null}`.
+"""
+
+IDEMPOTENCY_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes repeating safe: 1 to 255 printable ASCII characters, valid for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+_EVERYWHERE = ("unauthenticated", "invalid_data", "internal", "unavailable")
+
+
+def problems(*codes: str, everywhere: bool = True) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that can refuse with these codes.
+
+    Args:
+        codes: Beside those that every route of `/v1` can answer with.
+        everywhere: Whether it is one of these routes.
+    """
+    by_status: dict[int | str, list[str]] = {}
+    for code in dict.fromkeys((*codes, *(_EVERYWHERE if everywhere else ()))):
+        by_status.setdefault(CODES[code].status, []).append(code)
+    return {
+        status: {
+            "description": " · ".join(f"`{code}`: {CODES[code].meaning}" for code in named),
+            "model": ProblemBody,
+            "content": {MEDIA_TYPE: {"example": _example(named[0])}},
+        }
+        for status, named in sorted(by_status.items(), key=lambda entry: int(entry[0]))
+    }
+
+
+def _example(code: str) -> dict[str, object]:
+    return {
+        "type": f"/problems/{code}",
+        "title": CODES[code].title,
+        "status": CODES[code].status,
+        "detail": CODES[code].meaning,
+        "code": code,
+    }
+
+
+def idempotent(extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The `openapi_extra` of a route that honours an Idempotency-Key."""
+    return {"parameters": [IDEMPOTENCY_HEADER], **(extra or {})}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The finished document, made once per application."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    schema = get_openapi(
+        title="Nexus",
+        version=app.version,
+        description=DESCRIPTION,
+        routes=app.routes,
+    )
+    components = schema.setdefault("components", {})
+    components["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "HS256; `exp`, `sub` and `tenant` are demanded, `roles` is a list.",
+        }
+    }
+    for path, operation in _operations(schema):
+        if path.startswith("/v1/"):
+            operation["security"] = [{"bearer": []}]
+        _only_problems(operation)
+    # FastAPI's own error shapes, which no route of ours answers with.
+    for name in ("HTTPValidationError", "ValidationError"):
+        components.get("schemas", {}).pop(name, None)
+    app.openapi_schema = schema
+    return schema
+
+
+def _operations(schema: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            yield path, operation
+
+
+def _only_problems(operation: dict[str, Any]) -> None:
+    """Errors have one media type; FastAPI lists `application/json` for every model."""
+    for status, response in operation["responses"].items():
+        content = response.get("content", {})
+        if not status.isdigit() or int(status) < 400:
+            continue
+        plain = content.pop("application/json", {})
+        content.setdefault(MEDIA_TYPE, {})
+        content[MEDIA_TYPE].setdefault("schema", plain.get("schema", {}))

@@ -1,0 +1,87 @@
+"""Health, metrics and the list of problem codes: open to anybody."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from api import gateway
+from api.openapi import problems
+from api.present import json_response
+from api.problems import CODES, Problem
+from api.routing import OpenRoute, ServicesOf
+from storage.engine import Engine, ping
+
+router = APIRouter(route_class=OpenRoute, tags=["system"])
+_PROBE_SECONDS = 3.0
+
+
+@router.get("/healthz", summary="Alive", responses=problems(everywhere=False))
+async def healthz() -> Response:
+    """The process answers; nothing else is looked at."""
+    return json_response({"status": "ok"})
+
+
+@router.get("/readyz", summary="Ready", responses=problems("unavailable", everywhere=False))
+async def readyz(services: ServicesOf) -> Response:
+    """Ready means: the database, Temporal, and a worker that polls.
+
+    `folder_problems` lists files of the definitions folder that do not compile; they do not
+    make the platform unready, since the last good version of each stays live.
+    """
+    database, temporal = await asyncio.gather(
+        _database(services.engine),
+        gateway.ready(services.gateway.client, services.gateway.task_queue),
+    )
+    checks = {"database": database or "ok", "temporal": temporal or "ok"}
+    body: dict[str, object] = {"checks": checks, "folder_problems": services.folder.problems}
+    if database or temporal:
+        missing = " ".join(why for why in (database, temporal) if why)
+        raise Problem("unavailable", f"Not ready: {missing}", body, {"Retry-After": "2"})
+    return json_response({"status": "ready", **body})
+
+
+async def _database(engine: Engine) -> str | None:
+    try:
+        await asyncio.wait_for(asyncio.to_thread(ping, engine), _PROBE_SECONDS)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is why we are not ready
+        return f"The database does not answer ({type(error).__name__})."
+    return None
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics() -> Response:
+    """Requests and their latency by route, updates in flight, replays, broken files."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/problems", summary="All problem codes")
+async def problem_codes() -> Response:
+    """Each code with its status, title and meaning."""
+    return json_response({"items": [_described(code) for code in CODES]})
+
+
+@router.get(
+    "/problems/{code}",
+    summary="One problem code",
+    responses=problems("not_found", everywhere=False),
+)
+async def problem_code(code: str) -> Response:
+    """What the `type` of a problem leads to."""
+    if code not in CODES:
+        raise Problem("not_found", f"There is no problem code {code!r}.")
+    return json_response(_described(code))
+
+
+def _described(code: str) -> dict[str, object]:
+    known = CODES[code]
+    return {
+        "type": f"/problems/{code}",
+        "code": code,
+        "status": known.status,
+        "title": known.title,
+        "meaning": known.meaning,
+    }

@@ -1,0 +1,300 @@
+"""The shapes of requests and responses, for checking bodies and for the documentation.
+
+Bodies are checked by these models. Responses are documented by them and
+written by `api.present`; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Item = TypeVar("Item")
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Comment = Annotated[str, StringConstraints(max_length=10_000)]
+Data = Annotated[
+    dict[str, Any],
+    Field(description="Any JSON object.", examples=[{"score": 60}]),
+]
+
+
+class _Body(BaseModel):
+    """A request's body: nothing that is not named, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class SubjectBody(_Body):
+    """What the instance is about, in the caller's own system."""
+
+    type: Annotated[Name, Field(examples=["account"])]
+    id: Annotated[Name, Field(examples=["acme"])]
+
+
+class NewRecordBody(_Body):
+    """A record to begin with."""
+
+    entity: Annotated[Name, Field(examples=["lead"])]
+    data: Data = Field(default_factory=dict)
+
+
+class StartBody(_Body):
+    """A start. Without `version`, the live one; without `entity` and `records`, one record of
+    the first entity that has stages.
+    """
+
+    definition: Annotated[Name, Field(examples=["sales-pipeline"])]
+    version: Annotated[Name | None, Field(examples=["1.0.0"])] = None
+    subject: SubjectBody
+    data: Data = Field(default_factory=dict, description="Belongs to the instance.")
+    entity: Name | None = None
+    records: Annotated[list[NewRecordBody], Field(max_length=1000)] = Field(default_factory=list)
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "definition": "sales-pipeline",
+                    "subject": {"type": "account", "id": "acme"},
+                    "data": {"score": 40},
+                }
+            ]
+        }
+    )
+
+
+class ActionBody(_Body):
+    """An action. `record` may be left out where exactly one is eligible."""
+
+    record: Annotated[Name | None, Field(examples=["lead-1"])] = None
+    data: Data = Field(default_factory=dict)
+    comment: Comment | None = None
+
+
+class RecordBody(_Body):
+    """A record to add."""
+
+    entity: Annotated[Name, Field(examples=["lead"])]
+    data: Data = Field(default_factory=dict)
+
+
+class RecordPatchBody(_Body):
+    """Data to merge into a record."""
+
+    data: Data
+
+
+class EventBody(_Body):
+    """Something that happened outside."""
+
+    type: Annotated[Name, Field(examples=["email.opened"])]
+    data: Data = Field(default_factory=dict)
+    record: Name | None = None
+
+
+class CancelBody(_Body):
+    """Why it is cancelled."""
+
+    comment: Comment | None = None
+
+
+class DefinitionReference(BaseModel):
+    """One version of a definition."""
+
+    id: str
+    version: str
+
+
+class Subject(BaseModel):
+    """What an instance is about."""
+
+    type: str
+    id: str
+
+
+class Assignees(BaseModel):
+    """Who owes the next step."""
+
+    users: list[str]
+    roles: list[str]
+
+
+class Sla(BaseModel):
+    """The worst clock of a record."""
+
+    status: Literal["on_track", "breached"]
+    breach_at: datetime
+
+
+class Timer(BaseModel):
+    """A clock that is running."""
+
+    id: str
+    kind: str
+    name: str
+    trigger_at: datetime
+    summary: str
+
+
+class Record(BaseModel):
+    """A lead, an opportunity, a campaign … as it stands."""
+
+    id: Annotated[str, Field(examples=["lead-1"])]
+    entity: str
+    stage: str | None
+    status: Literal["open", "final", "closed"]
+    data: dict[str, Any]
+    assignees: Assignees
+    votes: list[dict[str, Any]]
+    sla: Sla | None
+    roi: dict[str, Any] | None
+    parent: str | None
+    created_at: datetime
+    since: datetime | None
+    due_at: datetime | None
+    timers: list[Timer]
+
+
+class Instance(BaseModel):
+    """One run of one definition for one subject, as it stands."""
+
+    id: str
+    tenant: str
+    definition: DefinitionReference
+    subject: Subject
+    status: Literal["active", "completed", "cancelled", "failed"]
+    state: str | None
+    data: dict[str, Any]
+    records: list[Record]
+    started_by: str
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    web_ui: str
+
+
+class HistoryEntry(BaseModel):
+    """One event of an instance."""
+
+    seq: int
+    at: datetime
+    event: Annotated[str, Field(examples=["stage_entered"])]
+    actor: str
+    on_behalf_of: str | None
+    record: str | None
+    before: Any
+    after: Any
+    comment: str | None
+    payload: dict[str, Any]
+
+
+class Permission(BaseModel):
+    """Whether an action could be taken now, and why or why not."""
+
+    allowed: bool
+    code: str | None
+    message: str | None
+    why: list[dict[str, Any]]
+
+
+class DashboardEntry(BaseModel):
+    """Something assigned to a user."""
+
+    instance: str
+    record: str
+    task: str | None
+    entity: str
+    definition: DefinitionReference
+    stage: str | None
+    subject: Subject
+    assigned_as: Literal["user", "role", "delegation"]
+    role: Annotated[str | None, Field(description="The role it came by.")]
+    delegator: str | None
+    due_at: datetime | None
+    sla: Sla | None
+    since: datetime | None
+
+
+class DueTimer(Timer):
+    """A running clock, with the instance that it belongs to."""
+
+    instance: str
+    record: str
+
+
+class Finding(BaseModel):
+    """One located finding in a definition."""
+
+    code: str
+    severity: Literal["error", "warning"]
+    message: str
+    pointer: str
+    line: int | None = None
+    column: int | None = None
+    source: str | None = None
+    expected: str | None = None
+    found: str | None = None
+    suggestion: str | None = None
+
+
+class StoredDefinition(BaseModel):
+    """What has been stored."""
+
+    id: str
+    version: str
+    warnings: list[Finding]
+
+
+class Validated(BaseModel):
+    """The definition can run."""
+
+    valid: Literal[True]
+    id: str
+    version: str
+    warnings: list[Finding]
+
+
+class DefinitionEntry(BaseModel):
+    """A stored version of a definition, without its document."""
+
+    id: str
+    version: str
+    revision: int
+    label: str | None
+    domain: str | None
+    active: bool
+    source: Literal["api", "folder"]
+    shared: bool
+    uploaded_by: str
+    uploaded_at: datetime
+    activated_at: datetime | None
+
+
+class Definition(DefinitionEntry):
+    """A stored version of a definition."""
+
+    document: dict[str, Any]
+    warnings: list[Finding]
+    versions: list[str]
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list; `next` is the cursor of the following one."""
+
+    items: list[Item]
+    next: str | None
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem details; a code's further members stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(examples=["/problems/condition_not_met"])]
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: Annotated[str | None, Field(description="Names this occurrence in the log.")] = None
