@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -21,18 +21,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from nexus.core.projection import HistoryRow, InstanceRow, Projection, RecordRow, TimerRow
-from nexus.core.state import OPEN
+from nexus.core.projection import InstanceRow, Projection
+from storage import rows
 from storage.chain import GENESIS, hash_row
 from storage.engine import is_postgresql
 from storage.tables import Assignment, History, Instance, Record, Timer, table_of
 from storage.typed import TYPED, Source
-from storage.types import canonical_json
 
 Outcome = Literal["applied", "resync"]
-
-# Stands for "no deadline" where rows are sorted by deadline.
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 INSTANCES, RECORDS, HISTORY = table_of(Instance), table_of(Record), table_of(History)
 TIMERS, ASSIGNMENTS = table_of(Timer), table_of(Assignment)
@@ -162,10 +158,10 @@ def _latest_history(connection: Connection, instance: str, first: int, stored: _
     A row above the stored number belongs to a ghost that was already replaced.
     Its number may come again much later, with its own moment: it never stands.
     """
-    rows = connection.execute(_LATEST, {"instance": instance, "first": first}).mappings()
+    found = connection.execute(_LATEST, {"instance": instance, "first": first}).mappings()
     return {
         row["seq"]: (row["revision"], _identity(row) if row["seq"] <= stored.seq else None)
-        for row in rows
+        for row in found
     }
 
 
@@ -185,37 +181,19 @@ def _append_history(
     known: _Known = {}
     if stored and stored.top >= first:
         known = _latest_history(connection, projection.instance.id, first, stored)
-    rows: list[dict[str, Any]] = []
+    appended: list[dict[str, Any]] = []
     for event in projection.history:
-        row = _fit(HISTORY, _history_row(projection.instance, event))
+        row = rows.of_event(projection.instance, event)
         revision, standing = known.get(event.seq, (0, None))
         if standing is not None and standing == _identity(row):
             continue
         position += 1
         row["revision"], row["position"], row["prev_hash"] = revision + 1, position, head
         row["hash"] = head = hash_row(head, row)
-        rows.append(row)
-    if rows:
-        connection.execute(sa.insert(HISTORY), rows)
+        appended.append(row)
+    if appended:
+        connection.execute(sa.insert(HISTORY), appended)
     return position, head
-
-
-def _history_row(instance: InstanceRow, event: HistoryRow) -> dict[str, Any]:
-    return {
-        "tenant": instance.tenant,
-        "instance": instance.id,
-        "seq": event.seq,
-        "at": event.at,
-        "event": event.event,
-        "actor": event.actor,
-        "on_behalf_of": event.on_behalf_of,
-        "record": event.record,
-        "before": canonical_json(event.before),
-        "after": canonical_json(event.after),
-        "comment": event.comment,
-        "payload": canonical_json(event.payload),
-        "command": event.command,
-    }
 
 
 # --- what stands now -------------------------------------------------------
@@ -227,7 +205,7 @@ def _write_instance(
     stored: _Stored | None,
     chain: tuple[int, str],
 ) -> None:
-    row = _fit(INSTANCES, {name: getattr(instance, name) for name in _INSTANCE_FIELDS})
+    row = rows.of_instance(instance)
     row["chain_position"], row["chain_hash"] = chain
     if stored is None:
         connection.execute(sa.insert(INSTANCES), row)
@@ -236,9 +214,6 @@ def _write_instance(
         connection.execute(_UPDATE_INSTANCE, row)
 
 
-_INSTANCE_FIELDS = tuple(
-    column.name for column in INSTANCES.columns if not column.name.startswith("chain_")
-)
 _UPDATE_INSTANCE = sa.update(INSTANCES).where(INSTANCES.c.id == sa.bindparam("of_instance"))
 
 
@@ -247,14 +222,14 @@ def _write_records(connection: Connection, projection: Projection, stored: _Stor
     if stored is not None:
         _clear(connection, projection)
     if records:
-        _upsert(connection, RECORDS, [_record_row(instance, record) for record in records])
+        _upsert(connection, RECORDS, [rows.of_record(instance, record) for record in records])
     open_here = instance.status == "active"
     if open_here and projection.timers:
-        timers = [_timer_row(instance, timer) for timer in projection.timers]
+        timers = [rows.of_timer(instance, timer) for timer in projection.timers]
         _upsert(connection, TIMERS, timers)
-    assignments = [row for record in records for row in _assignment_rows(instance, record)]
+    assignments = [row for record in records for row in rows.of_assignees(instance, record)]
     if open_here and assignments:
-        connection.execute(sa.insert(ASSIGNMENTS), assignments)
+        _upsert(connection, ASSIGNMENTS, assignments)
     sources = [
         (record.table, record.id, Source(record.stage, record.parent, record.data))
         for record in records
@@ -292,8 +267,8 @@ def _delete_of_record(table: sa.Table) -> sa.Delete:
     return _delete_all(table).where(table.c.record == sa.bindparam("of_record"))
 
 
-def _upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    connection.execute(_upsert_statement(table, connection.dialect.name), rows)
+def _upsert(connection: Connection, table: sa.Table, values: Sequence[Mapping[str, Any]]) -> None:
+    connection.execute(_upsert_statement(table, connection.dialect.name), values)
 
 
 @lru_cache
@@ -311,79 +286,6 @@ def _upsert_statement(table: sa.Table, dialect: str) -> Any:
     )
 
 
-def _record_row(instance: InstanceRow, record: RecordRow) -> dict[str, Any]:
-    return _fit(
-        RECORDS,
-        {
-            "tenant": instance.tenant,
-            "instance": instance.id,
-            "id": record.id,
-            "position": record.position,
-            "entity": record.entity,
-            "typed_table": record.table,
-            "stage": record.stage,
-            "status": record.status,
-            "data": record.data,
-            "users": list(record.users),
-            "roles": list(record.roles),
-            "pending": record.pending,
-            "parent": record.parent,
-            "created_at": record.created_at,
-            "since": record.since,
-            "due_at": record.due_at,
-            "seq": instance.seq,
-        },
-    )
-
-
-def _timer_row(instance: InstanceRow, timer: TimerRow) -> dict[str, Any]:
-    return _fit(
-        TIMERS,
-        {
-            "tenant": instance.tenant,
-            "instance": instance.id,
-            "id": timer.id,
-            "record": timer.record,
-            "kind": timer.kind,
-            "name": timer.name,
-            "trigger_at": timer.trigger_at,
-            "summary": timer.summary,
-        },
-    )
-
-
-def _assignment_rows(instance: InstanceRow, record: RecordRow) -> list[dict[str, Any]]:
-    """One row for each user and role that an open record waits for or belongs to."""
-    if record.status != OPEN:
-        return []
-    assignees = dict.fromkeys(
-        [("user", user) for user in record.users] + [("role", role) for role in record.roles]
-    )
-    return [
-        _fit(
-            ASSIGNMENTS,
-            {
-                "tenant": instance.tenant,
-                "instance": instance.id,
-                "record": record.id,
-                "kind": kind,
-                "assignee": assignee,
-                "entity": record.entity,
-                "definition": instance.definition,
-                "version": instance.version,
-                "stage": record.stage,
-                "subject_type": instance.subject_type,
-                "subject_id": instance.subject_id,
-                "pending": record.pending,
-                "since": record.since or record.created_at,
-                "due_at": record.due_at,
-                "due_sort": record.due_at or NEVER,
-            },
-        )
-        for kind, assignee in assignees
-    ]
-
-
 _OTHERS = sa.select(
     RECORDS.c.typed_table, RECORDS.c.id, RECORDS.c.stage, RECORDS.c.parent, RECORDS.c.data
 ).where(RECORDS.c.instance == sa.bindparam("instance"), RECORDS.c.typed_table.is_not(None))
@@ -392,10 +294,10 @@ _OTHERS = sa.select(
 def _other_sources(connection: Connection, projection: Projection) -> list[tuple[str, str, Source]]:
     """Records that the projection leaves alone, whose typed rows show the instance's new data."""
     changed = {record.id for record in projection.records}
-    rows = connection.execute(_OTHERS, {"instance": projection.instance.id})
+    others = connection.execute(_OTHERS, {"instance": projection.instance.id})
     return [
         (row.typed_table, row.id, Source(row.stage, row.parent, row.data))
-        for row in rows
+        for row in others
         if row.id not in changed and row.typed_table in TYPED
     ]
 
@@ -410,35 +312,6 @@ def _write_typed(
         table, columns = TYPED[name]
         seen = Source(source.stage, source.parent, {**instance.data, **source.data})
         row = {"tenant": instance.tenant, "instance": instance.id, "id": record, **columns(seen)}
-        by_table.setdefault(name, []).append(_fit(table, row))
-    for name, rows in by_table.items():
-        _upsert(connection, TYPED[name][0], rows)
-
-
-# --- the last resort -------------------------------------------------------
-
-
-@lru_cache
-def _limits(table: sa.Table) -> Mapping[str, int]:
-    lengths = {column.name: getattr(column.type, "length", None) for column in table.columns}
-    return {name: length for name, length in lengths.items() if length}
-
-
-def _fit(table: sa.Table, row: dict[str, Any]) -> dict[str, Any]:
-    """Clip what is too long and replace NUL, which PostgreSQL would refuse for ever.
-
-    The edges refuse both with a reason. Here the event has happened already,
-    and an instance must not stand still over it.
-    """
-    limits = _limits(table)
-    for name, value in row.items():
-        if type(value) is str:
-            limit = limits.get(name)
-            if limit is not None and len(value) > limit:
-                row[name] = value[: limit - 1] + "…"
-            if "\0" in value:
-                row[name] = row[name].replace("\0", "\ufffd")
-    return row
-
-
-__all__ = ["NEVER", "Outcome", "write_projection"]
+        by_table.setdefault(name, []).append(rows.fit(table, row))
+    for name, typed in by_table.items():
+        _upsert(connection, TYPED[name][0], typed)

@@ -1,0 +1,1 @@
+"""What workflows ask to have done outside: writing projections, reading tokens."""
