@@ -261,15 +261,15 @@ class _Compiler:
     def _call(self, node: Call) -> Evaluate:
         arguments = tuple(self.value(argument) for argument in node.arguments)
         texts = tuple(self.written(argument) for argument in node.arguments)
+        call = FUNCTIONS[node.function].call
         if node.function == "has":
             only = arguments[0]
 
             def has(scope: Scope) -> object:
                 value = only(scope)
-                return value is not None and type(value) is not Unknown
+                return type(value) is not Unknown and call((value,), texts)
 
             return has
-        call = FUNCTIONS[node.function].call
 
         def run(scope: Scope) -> object:
             values: list[object] = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
-from nexus.core.errors import NexusError, nearest
+from nexus.core.errors import NexusError
 
 _CARET_WIDTH = 100
 
@@ -59,7 +60,14 @@ class ExpressionError(NexusError):
         return line + "\n" + " " * column + "^" * max(1, min(self.length, len(line) - column))
 
 
-def closest(name: str, names: Iterable[str]) -> str | None:
-    """The valid name meant by a wrong one; a difference in case alone always counts."""
+def closest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The valid name meant by a wrong one; a difference in case alone always counts.
+
+    Args:
+        name: What was written.
+        names: What would be right.
+        cutoff: How alike they must be, from 0 (not at all) to 1 (the same).
+    """
     known = list(names)
-    return next((k for k in known if k.lower() == name.lower()), None) or nearest(name, known)
+    same = next((k for k in known if k.lower() == name.lower()), None)
+    return same or next(iter(difflib.get_close_matches(name, known, n=1, cutoff=cutoff)), None)

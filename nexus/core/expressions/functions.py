@@ -1,7 +1,7 @@
 """The functions that expressions may call: pure, few, and bounded.
 
-`has` is not among the implementations here, since it alone asks about a name
-and not about a value; the compiler knows it.
+Of `has` only a part is here: it alone asks about a name and not about a value,
+so the compiler answers for names that lead to nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any
 
 from nexus.core.expressions.operators import ORDERS, contained, moment_of, ordered
 from nexus.core.expressions.values import (
@@ -19,6 +20,7 @@ from nexus.core.expressions.values import (
     because,
     bounded_number,
     bounded_string,
+    is_usable,
     kind_of,
 )
 
@@ -49,8 +51,8 @@ class Function:
     is_truth: bool = False
 
 
-def _has(_values: Sequence[object], _texts: Sequence[str]) -> object:
-    return True  # Reached with a value that is there; the compiler answers for the rest.
+def _has(values: Sequence[object], _texts: Sequence[str]) -> object:
+    return values[0] is not None
 
 
 def _size(values: Sequence[object], texts: Sequence[str]) -> object:
@@ -104,6 +106,11 @@ def _extreme(sign: str, values: Sequence[object], texts: Sequence[str]) -> objec
             return because(f"{texts[0]} has more than {MAX_ELEMENTS:,} elements")
         if not whole:
             return because(f"{texts[0]} is empty")
+        if _is_uniform(whole):
+            return min(whole) if sign == "<" else max(whole)
+        other = next((v for v in whole if kind_of(v) != kind_of(whole[0])), None)
+        if other is not None and "datetime" not in (kind_of(other), kind_of(whole[0])):
+            return because(f"{texts[0]} holds {a_kind(whole[0])} and {a_kind(other)}")
         values, texts = whole, [texts[0]] * len(whole)
     best, best_text = values[0], texts[0]
     # The first is compared with itself, which refuses what has no order at all.
@@ -114,6 +121,12 @@ def _extreme(sign: str, values: Sequence[object], texts: Sequence[str]) -> objec
         if better:
             best, best_text = value, text
     return best
+
+
+def _is_uniform(values: Sequence[Any]) -> bool:
+    """Whether Python's own order is ours: strings alone, or usable numbers alone."""
+    types = set(map(type, values))
+    return types == {str} or (types <= {int, float} and all(map(is_usable, values)))
 
 
 def _round(values: Sequence[object], texts: Sequence[str]) -> object:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from nexus.core.expressions.values import (
+    MAX_COMPARED,
     MAX_ELEMENTS,
     MAX_STRING,
     Kind,
@@ -102,16 +103,21 @@ def equal(a: object, b: object, a_text: str, b_text: str) -> bool | Unknown:
     if first != second or first == "value":
         return unlike(a, b, a_text, b_text)
     if first == "number":
-        wrong = _unusable(a, a_text) or _unusable(b, b_text)
+        wrong = _unusable(a, b, a_text, b_text)
         if wrong is not None:
             return wrong
     same = _same(a, b, _Budget(), 0)
     return because(f"{a_text} and {b_text} are too large to compare") if same is None else same
 
 
-def _unusable(number: object, text: str) -> Unknown | None:
-    assert isinstance(number, int | float)
-    return None if is_usable(number) else because(f"{text} is not a usable number")
+def _unusable(a: object, b: object, a_text: str, b_text: str) -> Unknown | None:
+    """Unknown where one of two numbers is not finite, None where both will do."""
+    # Not written with `or`, since Unknown counts as false.
+    for number, text in ((a, a_text), (b, b_text)):
+        assert isinstance(number, int | float)
+        if not is_usable(number):
+            return because(f"{text} is not a usable number")
+    return None
 
 
 class _Budget:
@@ -120,7 +126,7 @@ class _Budget:
     __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self.left = MAX_ELEMENTS
+        self.left = MAX_COMPARED
 
     def spend(self) -> bool:
         self.left -= 1
@@ -167,7 +173,8 @@ def ordered(order: Order, a: object, b: object, a_text: str, b_text: str) -> boo
     """`a > b` and its kin: numbers, strings (by code point) and moments have an order."""
     first, second = kind_of(a), kind_of(b)
     if first == second == "number":
-        return _unusable(a, a_text) or _unusable(b, b_text) or order(a, b)
+        wrong = _unusable(a, b, a_text, b_text)
+        return order(a, b) if wrong is None else wrong
     if first == second == "string":
         return order(a, b)
     if _are_moments(first, second):
@@ -193,9 +200,8 @@ def _element(
 ) -> bool | Unknown:
     if len(hay) > MAX_ELEMENTS:
         return because(f"{hay_text} has more than {MAX_ELEMENTS:,} elements")
-    if type(needle) is str:
-        # Nothing but a string equals a string, so the fast search is right.
-        return needle in hay
+    if kind_of(needle) not in ("list", "map"):
+        return _scalar_element(needle, hay)
     budget = _Budget()
     for item in hay:
         same = _same(needle, item, budget, 0)
@@ -204,6 +210,20 @@ def _element(
         if same is None or not budget.spend():
             return because(f"{hay_text} is too large to search")
     return False
+
+
+def _scalar_element(needle: object, hay: list[object] | tuple[object, ...]) -> bool:
+    kind, at = kind_of(needle), 0
+    # Python's own search is fast, and what it does not find is not there; what it
+    # finds for 1 may be `true`, which is another kind.
+    try:
+        while True:
+            at = hay.index(needle, at)
+            if kind_of(hay[at]) == kind != "value":
+                return True
+            at += 1
+    except ValueError:
+        return False
 
 
 def arithmetic(sign: str, a: object, b: object, a_text: str, b_text: str) -> object:

@@ -206,7 +206,7 @@ class _Parser:
     def _operand(self, binding: int) -> Node:
         token = self._token
         is_not = token.kind == "word" and OPERATOR_WORDS.get(token.text) == "not"
-        if is_not or self._is("!"):
+        if is_not or self._is("not"):
             if binding > _NOT:
                 raise ExpressionError(
                     "`not` needs parentheses here: it takes in the whole comparison after it",
@@ -300,7 +300,7 @@ class _Parser:
             message = f"there is no name {token.text!r} here"
             # Who writes `score > 50` means the data's score.
             otherwise = f"data.{token.text}" if "data" in self._names else None
-            suggestion = closest(token.text, self._names) or otherwise
+            suggestion = closest(token.text, self._names, cutoff=0.7) or otherwise
         raise ExpressionError(
             message,
             token.start,

@@ -22,6 +22,9 @@ MAX_STRING = 10_000
 MAX_ELEMENTS = 10_000
 """Most elements of lists and maps that one operator or function looks at."""
 
+MAX_COMPARED = 2_000
+"""Most elements of lists and maps that one operator compares with those of another."""
+
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 """Whole numbers are those of 64 bits, as they are in databases and in JSON codecs."""
 
