@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from nexus.settings import sqlite_url
-from tests.api.serving import ServedApi, make_settings
+from tests.api.serving import Platform, ServedApi, make_settings
 from tests.support.processes import wait_until
+from tests.support.temporal import TemporalServer
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +40,15 @@ def samples_loaded(api: ServedApi, samples: Path) -> None:
             seconds=5,
             what="the definition in the folder",
         )
+
+
+@pytest.fixture(scope="package")
+def platform(
+    temporal_server: TemporalServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """A whole platform on SQLite; tests use subjects of their own."""
+    folder = tmp_path_factory.mktemp("platform")
+    running = Platform(folder, database_url=sqlite_url(folder), temporal=temporal_server.address)
+    running.start()
+    yield running
+    running.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import uvicorn
 from api.app import create_app
 from nexus.settings import Settings
 from storage import migrate
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import Service, free_port, wait_until
 
 SECRET = "a secret of thirty-two characters or more"
 
@@ -91,3 +92,51 @@ class ServedApi:
             headers={"Authorization": f"Bearer {token(user, tenant, roles)}"},
             timeout=60,
         )
+
+
+class Platform:
+    """An API, a worker, and the Temporal that they share with other tests.
+
+    Attributes:
+        api: The API, in this process.
+        worker: The worker, in a process of its own, so that a test may kill it.
+    """
+
+    def __init__(self, folder: Path, *, database_url: str, temporal: str) -> None:
+        queue = f"queue-{folder.name}"
+        settings = make_settings(
+            folder, database_url=database_url, temporal=temporal, task_queue=queue
+        )
+        self.api = ServedApi(settings)
+        self.worker = Service(
+            [sys.executable, "-m", "nexus", "worker"],
+            folder / "worker.log",
+            environment={
+                "NEXUS_DATABASE_URL": database_url,
+                "NEXUS_TEMPORAL_ADDRESS": temporal,
+                "NEXUS_TASK_QUEUE": queue,
+                "NEXUS_JWT_SECRET": SECRET,
+                "NEXUS_DATA_DIR": str(folder),
+            },
+        )
+
+    def start(self) -> None:
+        """Return once the platform is ready."""
+        self.worker.start()
+        self.api.start()
+        wait_until(self._ready, seconds=30, what="the platform")
+
+    def stop(self) -> None:
+        """End both."""
+        self.api.stop()
+        self.worker.stop()
+
+    def define(self, document: dict[str, object], tenant: str = "acme") -> None:
+        """Store a definition for a tenant."""
+        with self.api.client("root", tenant, ("admin",)) as client:
+            answer = client.post("/v1/definitions", json=document)
+        assert answer.status_code in (200, 201), answer.text
+
+    def _ready(self) -> bool:
+        assert self.worker.alive, self.worker.output()[-3000:]
+        return httpx.get(f"{self.api.url}/readyz").status_code == 200
