@@ -44,6 +44,15 @@ class Decision:
         self.events.append(event)  # type: ignore[arg-type]
         self.state = evolve(self.state, event)  # type: ignore[arg-type]
 
+    def mark(self) -> tuple[int, State]:
+        """Where the decision stands, for `back_to`."""
+        return len(self.events), self.state
+
+    def back_to(self, mark: tuple[int, State]) -> None:
+        """Undo what was emitted since then."""
+        count, self.state = mark
+        del self.events[count:]
+
     def open_records(self) -> list[Record]:
         """The records that can still change, in order of creation."""
         return [record for record in self.state.records.values() if record.status == "open"]

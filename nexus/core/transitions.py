@@ -18,11 +18,11 @@ from nexus.core.events import (
     StageEntered,
     TimerFired,
 )
-from nexus.core.expressions import Unknown
+from nexus.core.expressions import Unknown, to_json
 from nexus.core.program import Computed, Exits, Stage, Transition
 from nexus.core.reasons import unmet
 from nexus.core.state import Data, Record, Timer
-from nexus.core.validation import check_record_data
+from nexus.core.validation import check_computed, check_record_data
 
 AUTO_LIMIT = 50  # automatic transitions in a row (R5)
 
@@ -152,7 +152,7 @@ def _clocks(
             kind="transition",
             name=transition.name,
             due=decision.now + transition.trigger.after,
-            summary=f"{transition.name}: {record} leaves {stage.label!r} "
+            summary=f"{transition.name}: {record} leaves {stage.label} "
             f"after {format_duration(transition.trigger.after)}",
         )
         for transition in leaving.after
@@ -163,7 +163,8 @@ def compute(values: Sequence[Computed], scope: dict[str, object], place: str) ->
     """Evaluate `set` or `creates.data`.
 
     Raises:
-        Rejected: `invalid_data`, naming what is missing, if a value is unknown.
+        Rejected: `invalid_data`, naming what is missing, if a value is unknown; also for
+            values nested too deep or too large to be kept.
     """
     computed: dict[str, object] = {}
     for value in values:
@@ -171,10 +172,11 @@ def compute(values: Sequence[Computed], scope: dict[str, object], place: str) ->
         if isinstance(result, Unknown):
             raise Rejected(
                 "invalid_data",
-                f"{place}.{value.key} cannot be computed: {result}.",
+                f"{place}.{value.key} cannot be computed: {result.reason}.",
             )
-        computed[value.key] = result.isoformat() if hasattr(result, "isoformat") else result
-    return computed
+        computed[value.key] = result
+    check_computed(computed, place)
+    return {key: to_json(result) for key, result in computed.items()}
 
 
 def receive(decision: Decision, event: str, record_id: str | None) -> None:
@@ -195,16 +197,32 @@ def timer_due(decision: Decision, timer: Timer) -> None:
     record = decision.state.records[timer.record]
     transition = decision.program.transitions[timer.name]
     reason = hindrance(decision, transition, record)
+    before = decision.mark()
+    _fired(decision, timer, "taken" if reason is None else reason.code, reason)
+    if reason is not None:
+        return
+    try:
+        take(decision, transition, record, "after")
+    except Rejected as refusal:
+        decision.back_to(before)
+        _fired(decision, timer, "invalid_data")
+        _not_taken(decision, transition, record, refusal)
+
+
+def _fired(
+    decision: Decision,
+    timer: Timer,
+    outcome: Literal["taken", "condition_not_met", "invalid_data"],
+    reason: Reason | None = None,
+) -> None:
     decision.emit(
         TimerFired,
-        record=record.id,
+        record=timer.record,
         timer=timer.id,
         transition=timer.name,
-        outcome="taken" if reason is None else reason.code,
+        outcome=outcome,
         why=() if reason is None else reason.why,
     )
-    if reason is None:
-        take_or_report(decision, transition, record, "after")
 
 
 def take_or_report(
@@ -215,30 +233,37 @@ def take_or_report(
     Returns:
         Whether it was taken.
     """
-    events, state = len(decision.events), decision.state
+    before = decision.mark()
     try:
         take(decision, transition, record, cause)
     except Rejected as refusal:
-        del decision.events[events:]
-        decision.state = state
-        decision.emit(
-            IncidentRaised,
-            record=record.id,
-            code=refusal.code,
-            message=f"{transition.name!r} was not taken: {refusal.message}",
-            details={"transition": transition.name, **refusal.details},
-        )
+        decision.back_to(before)
+        _not_taken(decision, transition, record, refusal)
         return False
     return True
 
 
+def _not_taken(
+    decision: Decision, transition: Transition, record: Record, refusal: Rejected
+) -> None:
+    decision.emit(
+        IncidentRaised,
+        record=record.id,
+        code=refusal.code,
+        message=f"{transition.name!r} was not taken: {refusal.message}",
+        details={"transition": transition.name, **refusal.details},
+    )
+
+
 def settle(decision: Decision) -> None:
     """What follows by itself from a change: automatic transitions (R5), then the end (R4)."""
+    if decision.state.status != "active":
+        return  # nothing follows an end, whatever a condition says of it
     decision.actor = SYSTEM_ACTOR
     if decision.program.has_auto:
         _take_automatic(decision)
     state = decision.state
-    if state.status != "active" or state.calls:
+    if state.calls:
         return
     staged = [record for record in state.records.values() if record.stage is not None]
     if staged and all(record.status != "open" for record in staged):
@@ -261,7 +286,7 @@ def _take_automatic(decision: Decision) -> None:
             IncidentRaised,
             record=record.id,
             code="auto_loop",
-            message=f"{AUTO_LIMIT} automatic transitions in a row; "
+            message=f"{AUTO_LIMIT} automatic transitions were tried in a row; "
             f"{transition.name!r} would have been next. {record.id!r} stays in {record.stage!r}.",
             details={"transition": transition.name, "limit": AUTO_LIMIT},
         )
@@ -271,19 +296,22 @@ def _next_automatic(
     decision: Decision, hopeless: set[tuple[str, str]]
 ) -> tuple[Transition, Record] | None:
     """The first automatic transition, in document order, that some record can take now."""
-    candidates: list[tuple[int, Transition, Record]] = []
-    order = {name: index for index, name in enumerate(decision.program.transitions)}
+    candidates: list[tuple[Transition, Record]] = []
+    waiting = 0
     for record in decision.open_records():
         if record.stage is None:
             continue
         exits = decision.program.entities[record.entity].exits.get(record.stage, _NO_EXITS)
+        waiting += bool(exits.auto)
         candidates += [
-            (order[transition.name], transition, record)
+            (transition, record)
             for transition in exits.auto
             if (transition.name, record.id) not in hopeless
         ]
-    candidates.sort(key=lambda candidate: candidate[0])
-    for _, transition, record in candidates:
+    if waiting > 1:  # those of one record stand in document order already
+        order = {name: index for index, name in enumerate(decision.program.transitions)}
+        candidates.sort(key=lambda candidate: order[candidate[0].name])
+    for transition, record in candidates:
         if not hindrance(decision, transition, record):
             return transition, record
     return None

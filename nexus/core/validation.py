@@ -5,13 +5,15 @@ Messages name the place in the data; nothing is ever half accepted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nexus.core.commands import Act
 from nexus.core.errors import Rejected
-from nexus.core.json_text import check_data
+from nexus.core.json_text import MAX_DATA_DEPTH, check_data
 from nexus.core.program import Entity, Program, Transition
 from nexus.core.state import Data
+
+MOST_COMPUTED = 1_048_576  # characters that one `set` or `creates.data` may make
 
 Finding = tuple[str, str]  # JSON pointer, message
 
@@ -23,6 +25,45 @@ def check_plain(data: Data) -> None:
         Rejected: `invalid_data`.
     """
     _require(check_data(data), "The data cannot be kept")
+
+
+def check_computed(values: Data, place: str) -> None:
+    """Refuse computed values that are nested too deep, or too large, to be kept.
+
+    An expression can put data into itself, so values that are small in memory may be
+    huge when written: what would be written is counted, and never more than fits.
+
+    Raises:
+        Rejected: `invalid_data`.
+    """
+    room = MOST_COMPUTED
+    level: list[Mapping[str, object] | Sequence[object]] = [values]
+    for _ in range(MAX_DATA_DEPTH + 1):
+        below: list[Mapping[str, object] | Sequence[object]] = []
+        for container in level:
+            items: Iterable[object]
+            if isinstance(container, Mapping):
+                room -= sum(map(len, container))
+                items = container.values()
+            else:
+                items = container
+            for item in items:
+                room -= len(item) + 1 if isinstance(item, str) else 1
+                if isinstance(item, Mapping | list | tuple):
+                    below.append(item)
+                if room < 0:
+                    raise Rejected(
+                        "invalid_data",
+                        f"{place} cannot be computed: it makes more than {MOST_COMPUTED:,} "
+                        "characters.",
+                    )
+        if not below:
+            return
+        level = below
+    raise Rejected(
+        "invalid_data",
+        f"{place} cannot be computed: its values are nested deeper than {MAX_DATA_DEPTH}.",
+    )
 
 
 def check_start(program: Program, data: Data) -> None:
