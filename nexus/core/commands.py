@@ -6,16 +6,20 @@ refuses what it does not know, with the place of the fault.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
 import msgspec
 
 from nexus.core.errors import Rejected, nearest
+from nexus.core.json_text import check_data
 from nexus.core.state import Data, Subject
 
 SYSTEM = "system"
 ADMIN = "admin"
+
+MOST_NAME = 200  # characters of an actor, a role, a subject, an event
+MOST_COMMENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,37 @@ def parse_command(wire: object) -> Start | Act | AddRecord | ReceiveEvent:
             hint = f" Did you mean {near!r}?" if near else ""
             raise Rejected("invalid_data", f"A {name!r} command has no {key!r}.{hint}")
     try:
-        return msgspec.convert(body, type=kind)
+        command = msgspec.convert(body, type=kind)
     except msgspec.ValidationError as error:
         raise Rejected("invalid_data", f"The {name!r} command cannot be read: {error}.") from None
+    for place, text, most in _texts(command):
+        fault = _fault(text, most)
+        if fault is not None:
+            raise Rejected("invalid_data", f"The {name!r} command's {place} {fault}.")
+    return command
+
+
+def _texts(command: Start | Act | AddRecord | ReceiveEvent) -> Iterator[tuple[str, str, int]]:
+    """The texts of a command that are kept, each with its place and its greatest length.
+
+    Its data is not among them: `decide` looks at that.
+    """
+    yield "actor.id", command.actor.id, MOST_NAME
+    for role in command.actor.roles:
+        yield "actor.roles", role, MOST_NAME
+    match command:
+        case Start():
+            yield "subject.type", command.subject.type, MOST_NAME
+            yield "subject.id", command.subject.id, MOST_NAME
+        case Act(comment=str(comment)) if comment:
+            yield "comment", comment, MOST_COMMENT
+        case ReceiveEvent():
+            yield "event", command.event, MOST_NAME
+
+
+def _fault(text: str, most: int) -> str | None:
+    """What keeps a text out of a database: emptiness, length, NUL, half a surrogate pair."""
+    if not 0 < len(text) <= most:
+        return f"has to have 1 to {most:,} characters"
+    findings = check_data(text)
+    return findings[0][1].removeprefix("the text ") if findings else None
