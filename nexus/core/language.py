@@ -97,4 +97,5 @@ TABLES: Mapping[str, str] = {
 TABLE_NAMES = ("contacts", "opportunities", "campaigns", "pricings")
 
 MOST_STAGES = 500
+MOST_LABEL = 200  # characters of what people read in its place
 MOST_NAME = 100  # characters of an id, a stage, an entity, a transition

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+MOST_LISTED = 10  # names listed in one message
 MOST_SHOWN = 5  # values named in one message; `why` has all of them
 
 
@@ -28,6 +29,13 @@ def unmet(name: str, why: Mapping[str, object]) -> str:
     stated = f": {condition}" if isinstance(condition, str) else ""
     told = f" ({', '.join(facts[:MOST_SHOWN])}{more})" if facts else ""
     return f"The condition of {name!r} does not hold{stated}{told}."
+
+
+def several(names: Iterable[str], joint: str = ", ") -> str:
+    """Names in a sentence: the first ten, and how many more there are."""
+    listed = list(names)
+    more = len(listed) - MOST_LISTED
+    return joint.join(listed[:MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _parts(why: Mapping[str, object]) -> Iterator[Mapping[str, object]]:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from nexus.core.compiler.entities import compile_entities
 from nexus.core.compiler.reader import (
     Problems,
+    TooManyProblems,
     as_flag,
     as_name,
     as_names,
@@ -23,7 +24,7 @@ from nexus.core.compiler.remarks import remark
 from nexus.core.compiler.transitions import compile_transitions
 from nexus.core.errors import DefinitionError, Problem, nearest
 from nexus.core.json_text import Positions, load
-from nexus.core.language import DOMAINS
+from nexus.core.language import DOMAINS, MOST_LABEL
 from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Entity, Exits, Program, Transition
 from nexus.core.schemas import compile_data_schema
 
@@ -58,15 +59,20 @@ def load_definition(text: str | bytes, source: str = "") -> Compiled:
         source: File name for messages.
 
     Raises:
-        DefinitionError: It cannot run; carries every problem, with line and column.
+        DefinitionError: It cannot run; carries every problem, with line and column (the
+            first 50 errors, if there are more).
     """
     document = load(text, source)
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     problems = Problems()
-    program = _program(problems, document)
-    if program is not None and not problems.any_error:
-        remark(problems, program)
+    program: Program | None = None
+    try:
+        program = _program(problems, document)
+        if program is not None and not problems.any_error:
+            remark(problems, program)
+    except TooManyProblems:
+        program = None
     found = _located(problems.found, text, source)
     if program is None or problems.any_error:
         raise DefinitionError(found)
@@ -103,7 +109,11 @@ def _program(problems: Problems, document: object) -> Program | None:
         return None
     known_keys(problems, "definition", body, "")
     id_, version, domain = _identity(problems, body)
-    label = as_text(problems, body["label"], "/label", "A label") if "label" in body else None
+    label = (
+        as_text(problems, body["label"], "/label", "A label", MOST_LABEL)
+        if "label" in body
+        else None
+    )
     schema = (
         compile_data_schema(body["dataSchema"], "/dataSchema", problems)
         if "dataSchema" in body
@@ -113,12 +123,14 @@ def _program(problems: Problems, document: object) -> Program | None:
     transitions = compile_transitions(
         problems, _section(problems, body, "transitions"), "/transitions", entities
     )
+    own: dict[str, list[Transition]] = {name: [] for name in entities}
+    for transition in transitions.values():
+        own[transition.entity].append(transition)
     entities = {
-        name: replace(entity, exits=_exits(entity, transitions.values()))
-        for name, entity in entities.items()
+        name: replace(entity, exits=_exits(entity, own[name])) for name, entity in entities.items()
     }
     can = (
-        _roles(problems, _section(problems, body, "roles"), transitions)
+        _roles(problems, _section(problems, body, "roles"), body.get("transitions"))
         if "roles" in body
         else None
     )
@@ -185,12 +197,14 @@ def _identity(
 
 def _exits(entity: Entity, transitions: Iterable[Transition]) -> dict[str, Exits]:
     """What leads out of each stage, in document order."""
-    own = [transition for transition in transitions if transition.entity == entity.name]
+    leaving: dict[str, list[Transition]] = {stage: [] for stage in entity.stages}
+    for transition in transitions:
+        for stage in transition.sources:
+            leaving[stage].append(transition)
     exits = {}
-    for stage in entity.stages:
-        leaving = [transition for transition in own if stage in transition.sources]
+    for stage, own in leaving.items():
         by_kind = {
-            kind: tuple(t for t in leaving if t.trigger.kind == kind)
+            kind: tuple(t for t in own if t.trigger.kind == kind)
             for kind in ("action", "auto", "event", "after")
         }
         exits[stage] = Exits(**by_kind)
@@ -198,12 +212,16 @@ def _exits(entity: Entity, transitions: Iterable[Transition]) -> dict[str, Exits
 
 
 def _roles(
-    problems: Problems, roles: Mapping[str, object], transitions: Mapping[str, Transition]
+    problems: Problems, roles: Mapping[str, object], transitions: object
 ) -> dict[str, frozenset[str]]:
-    """Role → what it can do, with what it inherits."""
+    """Role → what it can do, with what it inherits.
+
+    `transitions` is the document's section: a role that names a faulty one is right to.
+    """
+    declared = list(transitions) if isinstance(transitions, dict) else []
     own: dict[str, frozenset[str]] = {}
     parents: dict[str, tuple[str, ...]] = {}
-    known = {*transitions, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "*"}
+    known = {*declared, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "*"}
     for role, value in roles.items():
         place = below("/roles", role)
         body = as_object(problems, value, place, f"The role {role!r}")

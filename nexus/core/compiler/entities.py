@@ -16,7 +16,7 @@ from nexus.core.compiler.reader import (
     unknown_name,
 )
 from nexus.core.errors import Report
-from nexus.core.language import CLOCK_KEYS, MOST_STAGES, TABLE_NAMES, TABLES
+from nexus.core.language import CLOCK_KEYS, MOST_LABEL, MOST_STAGES, TABLE_NAMES, TABLES
 from nexus.core.program import OPEN_STAGE, Entity, Stage
 from nexus.core.schemas import compile_fields
 from nexus.core.state import Assignees
@@ -49,7 +49,7 @@ def compile_entities(
 def _entity(report: Report, name: str, body: dict[str, object], pointer: str) -> Entity:
     known_keys(report, "entity", body, pointer)
     label = (
-        as_text(report, body["label"], below(pointer, "label"), "A label")
+        as_text(report, body["label"], below(pointer, "label"), "A label", MOST_LABEL)
         if "label" in body
         else None
     )
@@ -69,7 +69,7 @@ def _entity(report: Report, name: str, body: dict[str, object], pointer: str) ->
         name=name,
         label=label or name,
         stages=stages,
-        declared="stages" in body,
+        declared=bool(body.get("stages")),
         fields=fields,
         table=table,
     )
@@ -78,7 +78,7 @@ def _entity(report: Report, name: str, body: dict[str, object], pointer: str) ->
 def _stages(
     report: Report, entity: str, body: Mapping[str, object], pointer: str
 ) -> dict[str, Stage]:
-    if "stages" not in body:
+    if body.get("stages", []) == []:
         if any(key in body for key in CLOCK_KEYS):
             return {OPEN_STAGE: Stage(id=OPEN_STAGE, label=OPEN_STAGE)}
         return {}
@@ -137,7 +137,7 @@ def _stage(report: Report, value: object, pointer: str) -> Stage | None:
     if name is None:
         return None
     texts = {
-        key: as_text(report, body[key], below(pointer, key), f"A stage's {key}")
+        key: as_text(report, body[key], below(pointer, key), f"A stage's {key}", MOST_LABEL)
         for key in ("label", "type")
         if key in body
     }

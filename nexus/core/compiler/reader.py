@@ -6,10 +6,23 @@ import re
 from collections.abc import Iterable, Mapping
 
 from nexus.core.errors import Problem, Report, Severity, escape_pointer, nearest
+from nexus.core.json_text import MAX_PROBLEMS
 from nexus.core.language import KEYS, MOST_NAME, NO_EFFECT_YET
+from nexus.core.reasons import several
 
 # Names that stand in addresses, in ids and in rows: no control characters, no slash.
 _NAME = re.compile(r"[^\x00-\x1f\x7f/]+")
+
+
+MOST_ERRORS = MAX_PROBLEMS
+"""Most errors told at once, as of JSON text; who has more is told the rest the next time."""
+
+MOST_WARNINGS = 500
+"""Most warnings that a definition may come with."""
+
+
+class TooManyProblems(Exception):  # an interruption; never leaves the compiler
+    """More was found than anybody reads; looking for the rest would cost without end."""
 
 
 class Problems:
@@ -17,6 +30,7 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
+        self._errors = 0
 
     def __call__(
         self,
@@ -29,7 +43,11 @@ class Problems:
         found: object = None,
         suggestion: str | None = None,
     ) -> None:
-        """Report one problem."""
+        """Report one problem.
+
+        Raises:
+            TooManyProblems: Enough is enough.
+        """
         self.found.append(
             Problem(
                 code=code,
@@ -41,11 +59,19 @@ class Problems:
                 suggestion=suggestion,
             )
         )
+        self._errors += severity == "error"
+        if self._errors >= MOST_ERRORS:
+            raise TooManyProblems
+        if len(self.found) - self._errors > MOST_WARNINGS:
+            message = f"There are more than {MOST_WARNINGS} warnings; only these are told."
+            self.found.append(Problem("too_many_warnings", message))
+            self._errors += 1
+            raise TooManyProblems
 
     @property
     def any_error(self) -> bool:
         """Something keeps the document from running."""
-        return any(problem.severity == "error" for problem in self.found)
+        return self._errors > 0
 
 
 def shown(value: object) -> str:
@@ -172,8 +198,8 @@ def unknown_name(
     report(
         code,
         pointer,
-        f"No {what} {name!r}; there {'are' if known else 'is'} {', '.join(known) or 'none'}.",
-        expected=f"one of {', '.join(known)}" if known else None,
+        f"No {what} {name!r}; there {'are' if known else 'is'} {several(known) or 'none'}.",
+        expected=f"one of {several(known)}" if known else None,
         found=name,
         suggestion=nearest(name, known),
     )

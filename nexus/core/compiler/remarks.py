@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nexus.core.compiler.reader import below
 from nexus.core.errors import Report, nearest
 from nexus.core.program import Entity, Program, Transition
+from nexus.core.reasons import several
 
 
 def remark(report: Report, program: Program) -> None:
@@ -21,8 +22,9 @@ def remark(report: Report, program: Program) -> None:
         )
     for entity in program.entities.values():
         _ways_out(report, entity)
+    known = {name: _known_data(program, name) for name in program.entities}
     for transition in program.transitions.values():
-        _data_named(report, program, transition)
+        _data_named(report, transition, known[transition.entity])
         _takers_known(report, program, transition)
         if transition.trigger.kind == "auto" and transition.condition is None:
             report(
@@ -54,9 +56,8 @@ def _ways_out(report: Report, entity: Entity) -> None:
         )
 
 
-def _data_named(report: Report, program: Program, transition: Transition) -> None:
+def _data_named(report: Report, transition: Transition, known: set[str] | None) -> None:
     """A condition on data that neither `dataSchema`, `fields` nor a `set` names."""
-    known = _known_data(program, transition.entity)
     if known is None or transition.condition is None:
         return
     for path in transition.condition.paths:
@@ -69,7 +70,7 @@ def _data_named(report: Report, program: Program, transition: Transition) -> Non
                 f"The condition of {transition.name!r} reads data.{key}, which neither the "
                 "dataSchema nor the fields name.",
                 severity="warning",
-                expected=", ".join(f"data.{name}" for name in sorted(known)),
+                expected=several(f"data.{name}" for name in sorted(known)),
                 found=f"data.{key}",
                 suggestion=_likely(key, known),
             )

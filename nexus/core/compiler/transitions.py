@@ -18,6 +18,7 @@ from nexus.core.conditions import compile_condition
 from nexus.core.durations import DurationError, parse_duration
 from nexus.core.errors import Report
 from nexus.core.expressions import ExpressionError, parse
+from nexus.core.language import MOST_LABEL
 from nexus.core.program import Computed, Creates, Entity, Transition, Trigger
 from nexus.core.schemas import compile_data_schema
 
@@ -66,7 +67,9 @@ class _Reader:
         report, body = self.report, self.body
         known_keys(report, "transition", body, self.pointer)
         label = (
-            as_text(report, body["label"], self.at("label"), "A label") if "label" in body else None
+            as_text(report, body["label"], self.at("label"), "A label", MOST_LABEL)
+            if "label" in body
+            else None
         )
         trigger = self._trigger()
         condition = (
@@ -215,6 +218,13 @@ class _Reader:
                         severity="warning",
                     )
                 resolved[name] = None
+        if not resolved and all(name == EVERY_STAGE for name, _ in sources):
+            self.report(
+                "leaves_no_stage",
+                self.at("from"),
+                f"'*' means every stage that is not final, and {entity.name!r} has none.",
+                expected="a stage that is not final",
+            )
         return tuple(resolved)
 
     def _must_have_stage(self, name: str, entity: Entity, place: str) -> bool:
