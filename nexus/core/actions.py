@@ -16,6 +16,7 @@ from nexus.core.decision import Decision
 from nexus.core.errors import Rejected, nearest
 from nexus.core.events import ActionTaken, Assigned, CommentAdded, InstanceEnded, RecordClosed
 from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Transition
+from nexus.core.reasons import several
 from nexus.core.state import Assignees, Record
 from nexus.core.transitions import change_data, enter_stage, hindrance, take
 from nexus.core.validation import check_input
@@ -251,9 +252,7 @@ _PERFORMING: Mapping[str, Callable[[Decision, Act, Record | None], None]] = {
 
 def _eligible(decision: Decision, act: Act, fits: Callable[[Record], bool], needed: str) -> Record:
     if act.record is not None:
-        record = _existing(decision, act.record)
-        if record.status != "open":
-            raise Rejected("wrong_stage", f"{record.id!r} has ended in {record.stage!r}.")
+        record = open_record(decision, act.record)
         if not fits(record):
             raise Rejected("wrong_stage", f"{act.action!r} takes a record that {needed}.")
         return record
@@ -263,12 +262,25 @@ def _eligible(decision: Decision, act: Act, fits: Callable[[Record], bool], need
     return _only(eligible, act.action)
 
 
+def open_record(decision: Decision, record_id: str) -> Record:
+    """The record of this id, which can still change.
+
+    Raises:
+        Rejected: `not_found`, or `wrong_stage` where it has ended (R4).
+    """
+    record = _existing(decision, record_id)
+    if record.status != "open":
+        where = f" in {record.stage!r}" if record.stage is not None else ""
+        raise Rejected("wrong_stage", f"{record.id!r} has ended{where}.")
+    return record
+
+
 def _only(eligible: list[Record], action: str) -> Record:
     if len(eligible) > 1:
         ids = [record.id for record in eligible]
         raise Rejected(
             "ambiguous",
-            f"{action!r} could be taken on {', '.join(ids)}: say which 'record'.",
+            f"{action!r} could be taken on {several(ids)}: say which 'record'.",
             {"records": ids},
         )
     return eligible[0]
@@ -278,7 +290,7 @@ def _existing(decision: Decision, record_id: str) -> Record:
     record = decision.state.records.get(record_id)
     if record is None:
         ids = list(decision.state.records)
-        there = f"there are: {', '.join(ids)}" if ids else "it has none"
+        there = f"there are: {several(ids)}" if ids else "it has none"
         raise Rejected("not_found", f"No record {record_id!r} in this instance; {there}.")
     return record
 
@@ -307,8 +319,8 @@ def _wrong_stage(transition: Transition, records: Iterable[Record]) -> Rejected:
     return Rejected(
         "wrong_stage",
         f"{transition.name!r} takes a {transition.entity} from "
-        f"{' or '.join(map(repr, transition.sources))}; "
-        f"{', '.join(stand) or 'there is none'}.",
+        f"{several(map(repr, transition.sources), ' or ')}; "
+        f"{several(stand) or 'there is none'}.",
         {"from": list(transition.sources)},
     )
 
@@ -324,7 +336,7 @@ def _unknown_action(decision: Decision, action: str) -> Rejected:
     hint = f" Did you mean {near!r}?" if near else ""
     return Rejected(
         "not_found",
-        f"No action {action!r}.{hint} There are: {', '.join(actions)}.",
+        f"No action {action!r}.{hint} There are: {several(actions)}.",
         {"actions": list(actions)},
     )
 

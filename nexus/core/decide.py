@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nexus.core.actions import admit, perform
+from nexus.core.actions import admit, open_record, perform
 from nexus.core.authority import authorize_opening
 from nexus.core.commands import (
     SYSTEM_ACTOR,
@@ -42,6 +42,7 @@ from nexus.core.events import (
     SignalRefused,
 )
 from nexus.core.program import Program
+from nexus.core.reasons import several
 from nexus.core.state import State
 from nexus.core.transitions import create_record, receive, settle, timer_due
 from nexus.core.validation import check_plain, check_start
@@ -142,8 +143,8 @@ def _handle(decision: Decision, command: Act | AddRecord | ReceiveEvent) -> None
             decision.emit(ActionTaken, action="add", input=dict(command.data))
             create_record(decision, command.entity, command.data, "action")
         case ReceiveEvent():
-            if command.record is not None and command.record not in decision.state.records:
-                raise Rejected("not_found", f"No record {command.record!r} in this instance.")
+            if command.record is not None:
+                open_record(decision, command.record)
             decision.emit(
                 EventReceived,
                 record=command.record,
@@ -156,6 +157,12 @@ def _handle(decision: Decision, command: Act | AddRecord | ReceiveEvent) -> None
 
 def _start(decision: Decision, command: Start) -> None:
     program, state = decision.program, decision.state
+    if state.ended:
+        raise Rejected(
+            "conflict",
+            f"The former instance of {program.id!r} for this subject is just closing "
+            f"({state.status}): start again.",
+        )
     if state.status != "new":
         raise Rejected(
             "instance_exists",
@@ -191,5 +198,5 @@ def _entity_named(program: Program, name: str) -> None:
         raise Rejected(
             "invalid_data",
             f"{program.id!r} has no entity {name!r}.{hint} "
-            f"There are: {', '.join(program.entities) or 'none'}.",
+            f"There are: {several(program.entities) or 'none'}.",
         )
