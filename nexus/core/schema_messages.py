@@ -60,8 +60,11 @@ _SENTENCES: dict[str, Callable[[_Facts], str]] = {
     "uniqueItems": lambda _facts: "holds something twice",
     "pattern": lambda facts: f"does not match {facts['pattern']}",
     "anyOf": lambda _facts: "has none of the allowed forms",
-    "oneOfNotValid": lambda _facts: "has none of the allowed forms",
-    "oneOfMultipleValid": lambda _facts: "has several of the allowed forms at once",
+    "oneOf": lambda facts: (
+        "has none of the allowed forms"
+        if _is_each_refused(facts["context"])
+        else "has several of the allowed forms at once"
+    ),
     "falseSchema": lambda _facts: "is not allowed here",
 }
 
@@ -119,6 +122,12 @@ def _options(options: object) -> str:
     assert isinstance(options, list)
     shown = ", ".join(written(option) for option in options[:10])
     return shown + (", …" if len(options) > 10 else "")
+
+
+def _is_each_refused(context: object) -> bool:
+    """Whether each of the alternatives has found something."""
+    assert isinstance(context, list)
+    return all(context)
 
 
 def _count(facts: _Facts, unit: str) -> str:
