@@ -30,15 +30,14 @@ class InstanceInput:
     """The input of one workflow.
 
     Everything that a decision depends on stands here or in the state, since a
-    replay must find it unchanged: nothing is read from the environment.
+    replay must find it unchanged: nothing is read from the environment. Later
+    runs of the same instance take bytes in place of this: it, with the state.
 
     Attributes:
         tenant: The tenant that owns the instance.
         definition: Text of the definition, byte for byte, order of keys
             included.
         signal_roles: Roles of `system:signal`, the actor of unsigned signals.
-        state: Carried over by continue-as-new: the encoded `Carried` of the
-            run before; None in the first run.
         roll_over_after: Continue as new at this number of history events even
             if the server does not suggest it yet; 0 leaves it to the server.
     """
@@ -46,7 +45,6 @@ class InstanceInput:
     tenant: str
     definition: str
     signal_roles: tuple[str, ...] = ()
-    state: bytes | None = None
     roll_over_after: int = 0
 
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     import msgspec
@@ -57,6 +56,7 @@ SIGNAL_ACTOR = "system:signal"
 RECENT_FOR = timedelta(hours=24)  # R26
 MOST_RECENT = 2_000  # updates that the server takes in one run
 MOST_ANSWERED = 512 * 1024  # bytes; a larger instance is read from SQL
+UNSTARTED_FOR = timedelta(minutes=10)  # longer than any client tries to start an instance
 
 # Nothing is given up: a database that is away delays, for as long as it takes.
 _PROJECTION = RetryPolicy(
@@ -72,10 +72,14 @@ class NexusInstance:
     """One instance, from its start to its end."""
 
     @workflow.init
-    def __init__(self, given: InstanceInput) -> None:
+    def __init__(self, given: InstanceInput | bytes) -> None:
         info = workflow.info()
-        carried = decode_carried(given.state) if given.state else Carried(State())
+        carried = Carried(State())
+        if isinstance(given, bytes):
+            carried = decode_carried(given)
+            given = msgspec.convert(carried.shell, type=InstanceInput)
         self._given = given
+        self._beside = len(given.definition.encode())
         self._program = program_of(given.definition)
         self._identity = Identity(info.first_execution_run_id, given.tenant, info.workflow_id)
         self._state = carried.state
@@ -89,37 +93,69 @@ class NexusInstance:
         self._shown: dict[str, object] = {}
 
     @workflow.run
-    async def run(self, _given: InstanceInput) -> str:
+    async def run(self, _given: InstanceInput | bytes) -> str:
         """Wait until the instance has ended, or hand over to a new run.
+
+        Args:
+            _given: What to run; a later run of an instance is given what `_hand_over` made.
 
         Returns:
             The status in which it ended; `refused` if it was never started.
         """
         try:
             return await self._run()
-        except asyncio.CancelledError:
-            if self._state.status == "active":
+        except (asyncio.CancelledError, ActivityError) as error:
+            # A cancel that meets this coroutine in a local activity arrives as that one's error.
+            if not is_cancelled_exception(error) or self._state.status == "new":
+                raise
+            stopped = self._state.status == "active"
+            if stopped:
                 self._decide(Stop(), None)
-                await self._flush(self._state.seq)
-            raise
+            await self._settle()
+            if stopped:
+                raise
+            return self._state.status  # it had ended before: the cancel came too late
 
     async def _run(self) -> str:
+        if self._state.status == "new":
+            await self._await_start()
+        else:
+            workflow.set_current_details(details(self._program, self._state))
         self._reconcile()
         while True:
             await workflow.wait_condition(self._something_to_do)
             if self._crash is not None:
                 raise self._crash
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            # Effects are no handlers: an instance that a clock ended is written here.
-            await self._flush(self._state.seq)
+            await self._settle()
             if self._stillborn:
                 return "refused"
             if self._state.ended:
                 return self._state.status
             settled = workflow.all_handlers_finished() and self._projected == self._state.seq
             if self._roll_over() and settled:
-                carried = encode_carried(Carried(self._state, self._recent_now()))
-                workflow.continue_as_new(replace(self._given, state=carried))
+                workflow.continue_as_new(self._hand_over())
+
+    async def _await_start(self) -> None:
+        """Give up an instance whose start never came.
+
+        Start and update come together, but a client and a server that die between the two leave
+        a workflow behind that nobody would ever end.
+        """
+        if self._state.status == "new" and not self._stillborn:
+            try:
+                await workflow.wait_condition(
+                    lambda: self._stillborn or self._state.status != "new",
+                    timeout=UNSTARTED_FOR,
+                    timeout_summary="waiting to be started",
+                )
+            except TimeoutError:
+                self._stillborn = self._state.status == "new"
+
+    async def _settle(self) -> None:
+        """Return once every command is answered and every event projected."""
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        # Effects are no handlers: an instance that a clock ended is written here.
+        await self._flush(self._state.seq)
 
     def _something_to_do(self) -> bool:
         ended = self._stillborn or self._state.ended
@@ -128,8 +164,10 @@ class NexusInstance:
     # --- commands -------------------------------------------------------------------------
 
     @workflow.update(name=COMMAND)
-    async def command(self, wire: Any = None) -> Snapshot | None:
+    async def command(self, *wires: Any) -> Snapshot | None:
         """Apply a command and answer with the instance as it stands once that is projected.
+
+        Takes any number of arguments, so that one too many is refused in words.
 
         Returns:
             The whole instance; None if that is too much for an answer: then it is
@@ -139,7 +177,7 @@ class NexusInstance:
         assert update is not None
         if update.id not in self._recent:
             try:
-                self._decide(parse_command(wire), update.id)
+                self._decide(parse_command(_only(wires)), update.id)
                 self._stillborn = False
             except Rejected as refusal:
                 # Reached by a start alone: everything else was refused by the validator.
@@ -150,14 +188,15 @@ class NexusInstance:
         return self._answer()
 
     @command.validator
-    def _admissible(self, wire: Any = None) -> None:
+    def _admissible(self, *wires: Any) -> None:
         """Refuse before anything is written to the workflow's history."""
         update = workflow.current_update_info()
         if self._state.status == "new" or (update is not None and update.id in self._recent):
             return
         try:
-            _, state = step(self._program, self._state, parse_command(wire), workflow.now())
-            require_room(state)
+            command = parse_command(_only(wires))
+            _, state = step(self._program, self._state, command, workflow.now())
+            require_room(state, self._beside)
         except Rejected as refusal:
             raise _refused(refusal) from None
 
@@ -170,9 +209,7 @@ class NexusInstance:
         actor = Actor(SIGNAL_ACTOR, tuple(self._given.signal_roles))
         try:
             command = await self._read_signal(wires, actor)
-            _, state = step(self._program, self._state, command, workflow.now())
-            require_room(state)
-            self._decide(command, None)
+            self._decide(command, None, bounded=True)
         except Rejected as refusal:
             if self._state.status != "active":
                 return
@@ -183,9 +220,10 @@ class NexusInstance:
     async def _read_signal(
         self, wires: Sequence[object], unsigned: Actor
     ) -> Act | AddRecord | ReceiveEvent:
-        if len(wires) != 1 or not isinstance(wires[0], dict):
-            raise Rejected("invalid_data", "A signal takes one argument: an object with a 'type'.")
-        body = dict(wires[0])
+        wire = _only(wires)
+        if not isinstance(wire, dict):
+            raise Rejected("invalid_data", "A signal takes an object with a 'type'.")
+        body = dict(wire)
         if "actor" in body:
             raise Rejected("forbidden", "A signal names its actor by a 'token' alone.")
         actor = await self._authenticated(body.pop("token")) if "token" in body else unsigned
@@ -231,11 +269,16 @@ class NexusInstance:
             raise Rejected("forbidden", "The signal's token is of another tenant.")
         return Actor(found["id"], tuple(found["roles"]))
 
-    def _decide(self, command: Command, command_id: str | None) -> None:
-        """Decide, evolve, and owe the effects and the rows. Synchronous: never interleaved."""
+    def _decide(self, command: Command, command_id: str | None, *, bounded: bool = False) -> None:
+        """Decide, evolve, and owe the effects and the rows. Synchronous: never interleaved.
+
+        Raises:
+            Rejected: Nothing has changed. With `bounded` also if the state would grow too large,
+                which for updates has been asked by the validator already.
+        """
         events, state = step(self._program, self._state, command, workflow.now())
-        if self._state.status == "new":
-            require_room(state)
+        if bounded or self._state.status == "new":
+            require_room(state, self._beside)
         self._state = state
         self._unwritten += [history_row(event, command_id) for event in events]
         self._reconcile()
@@ -289,11 +332,12 @@ class NexusInstance:
         timers = self._state.timers
         for id_ in [id_ for id_ in self._effects if id_ not in timers]:
             self._effects.pop(id_).cancel()
-        for id_, timer in timers.items():
-            if id_ not in self._effects:
-                task = asyncio.create_task(self._clock(timer))
-                task.add_done_callback(self._notice)
-                self._effects[id_] = task
+        missing = [timer for id_, timer in timers.items() if id_ not in self._effects]
+        # After continue-as-new several may be overdue: they still fire in due order (R7).
+        for timer in sorted(missing, key=lambda timer: timer.due):
+            task = asyncio.create_task(self._clock(timer))
+            task.add_done_callback(self._notice)
+            self._effects[timer.id] = task
 
     async def _clock(self, timer: Timer) -> None:
         wait = max(timer.due - workflow.now(), timedelta())
@@ -318,10 +362,21 @@ class NexusInstance:
             limit and info.get_current_history_length() >= limit
         )
 
+    def _hand_over(self) -> bytes:
+        """All that the next run needs. Raw bytes, since JSON would take a third more room."""
+        shell = msgspec.to_builtins(self._given)
+        return encode_carried(Carried(self._state, self._recent_now(), shell))
+
     def _recent_now(self) -> dict[str, datetime]:
         since = workflow.now() - RECENT_FOR
         recent = [(id_, at) for id_, at in self._recent.items() if at >= since]
         return dict(recent[-MOST_RECENT:])
+
+
+def _only(wires: Sequence[object]) -> object:
+    if len(wires) != 1:
+        raise Rejected("invalid_data", f"A command is one argument, an object; got {len(wires)}.")
+    return wires[0]
 
 
 def _refused(refusal: Rejected) -> ApplicationError:

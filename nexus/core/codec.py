@@ -12,7 +12,9 @@ import msgspec
 from nexus.core.errors import Rejected
 from nexus.core.state import State
 
-MOST_BYTES = 1_572_864  # 1.5 MiB, compressed (R28): beside it a payload of 2 MiB has room to spare
+MOST_BYTES = 1_572_864  # 1.5 MiB, compressed (R28)
+# What continue-as-new carries may be 2 MiB in all: 1.75 for state and definition, the rest for ids.
+MOST_CARRIED = 1_835_008
 LEVEL = 6  # of zlib: the same bytes for the same state under one version of the library
 
 _encoder = msgspec.json.Encoder()
@@ -26,10 +28,12 @@ class Carried:
         state: The instance as it stands.
         recent: Ids of the commands taken lately, with their times: a repeat of
             one applies once, in whichever run it arrives.
+        shell: What the shell itself wants back, the definition's text for one.
     """
 
     state: State
     recent: Mapping[str, datetime] = field(default_factory=dict)
+    shell: Mapping[str, object] = field(default_factory=dict)
 
 
 _decoder = msgspec.json.Decoder(Carried)
@@ -57,15 +61,20 @@ def size_of(state: State) -> int:
     return len(_encoder.encode(state))
 
 
-def require_room(state: State) -> None:
+def require_room(state: State, beside: int = 0) -> None:
     """Refuse a state that would not fit when it is carried over.
+
+    Args:
+        state: The instance as it would stand.
+        beside: Bytes of what is carried with it: its definition.
 
     Raises:
         Rejected: `too_large`.
     """
+    most = min(MOST_BYTES, MOST_CARRIED - beside)
     encoded = _encoder.encode(state)
-    if len(encoded) > MOST_BYTES and len(zlib.compress(encoded, LEVEL)) > MOST_BYTES:
+    if len(encoded) > most and len(zlib.compress(encoded, LEVEL)) > most:
         raise Rejected(
             "too_large",
-            f"The instance would grow beyond {MOST_BYTES / 1_048_576:g} MiB; nothing was changed.",
+            f"The instance would grow beyond {most / 1_048_576:.3g} MiB; nothing was changed.",
         )
