@@ -91,11 +91,14 @@ def dev(
 def api(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(**_Port, help="Port to listen on.")] = 8000,
+    migrate: Annotated[
+        bool, typer.Option("--migrate", help="Bring the database up to date first.")
+    ] = False,
 ) -> None:
     """Serve the HTTP API. The environment says where everything is (NEXUS_…)."""
     from nexus.cli.serve import run_api
 
-    run_api(config.Settings.from_env(), host=host, port=port)
+    run_api(config.Settings.from_env(), host=host, port=port, migrate=migrate)
 
 
 @app.command()

@@ -1,14 +1,11 @@
-"""The log file of a child process, and which of its lines a person should see."""
+"""The log file of a child process."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 LARGEST = 16 * 1024 * 1024
 TAIL = 12
-
-_LOUD = frozenset({"warning", "error", "critical"})
 
 
 class ChildLog:
@@ -41,24 +38,3 @@ class ChildLog:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-
-def loud_line(line: str) -> str | None:
-    """What to show of a line: JSON log entries from `warning` up, and nothing that is less.
-
-    A line that is not an entry of ours (a traceback of the interpreter, say) is shown whole.
-    """
-    if not line.startswith("{"):
-        return line or None
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return line
-    if not isinstance(entry, dict) or entry.get("level") not in _LOUD:
-        return None
-    known = {"level", "event", "timestamp", "logger", "exception"}
-    more = " ".join(f"{key}={value}" for key, value in entry.items() if key not in known)
-    shown = f"{entry['level']}: {entry.get('event', '')} {more}".rstrip()
-    if isinstance(entry.get("exception"), str):
-        shown += "\n" + entry["exception"]
-    return shown

@@ -139,7 +139,7 @@ class _Demo:
         table = Table("at", "event", "actor", "before → after", box=None, pad_edge=False)
         events = _items(history)
         for row in events:
-            change = [str(row[key]) for key in ("before", "after") if row.get(key) is not None]
+            change = [said for key in ("before", "after") if (said := _said(row.get(key)))]
             table.add_row(str(row["at"])[11:19], _event(row), str(row["actor"]), " → ".join(change))
         self._screen.print()
         self._screen.print(table)
@@ -189,3 +189,16 @@ def _event(row: Mapping[str, object]) -> str:
     payload = row.get("payload")
     action = payload.get("action") if isinstance(payload, dict) else None
     return f"{row['event']} ({action})" if action else str(row["event"])
+
+
+def _said(value: object) -> str:
+    """A value of the history in few words: `ann`, `score 60`; "" where it says nothing."""
+    if isinstance(value, dict):
+        assignees = set(value) <= {"users", "roles"}
+        parts = (
+            _said(part) if assignees else f"{key} {_said(part)}" for key, part in value.items()
+        )
+        return ", ".join(part for part in parts if part)
+    if isinstance(value, list):
+        return ", ".join(_said(item) for item in value)
+    return "" if value is None else str(value)

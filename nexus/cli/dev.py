@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nexus.cli.child_logs import loud_line
 from nexus.cli.data_folder import DataFolder, open_data_folder
+from nexus.cli.echo import Echo
 from nexus.cli.failures import CommandFailed
-from nexus.cli.migrate import upgrade_database
 from nexus.cli.ports import LOOPBACK, require_free
 from nexus.cli.progress import progress, say
 from nexus.cli.serve import SUPERVISED
@@ -25,9 +24,6 @@ from nexus.settings import Settings
 
 READY_WITHIN = 90.0
 POLL_EVERY = 0.05
-
-# A part of ours may lose a race at the start; one that keeps dying will not get better.
-DEATHS_AT_START = 3
 
 TENANT = "demo"
 USER = "admin"
@@ -106,6 +102,7 @@ class _Dev:
         self._settings = settings
         self._temporal = temporal
         self._supervisor = Supervisor(folder.logs)
+        self._echo = Echo()
         self._end = asyncio.Event()
 
     async def run(self) -> None:
@@ -145,11 +142,13 @@ class _Dev:
                     ),
                 )
             )
-            await asyncio.to_thread(upgrade_database, self._settings)
-            # Both wait for Temporal by themselves, so their imports need not.
+            # Both wait for Temporal by themselves, so their imports need not. The API brings the
+            # database up to date, as it has loaded all that this takes anyway; a worker that is
+            # quicker tries again until it has.
             worker = self._supervisor.start(self._part("worker"))
+            port = str(self._options.api_port)
             api = self._supervisor.start(
-                self._part("api", "--host", LOOPBACK, "--port", str(self._options.api_port))
+                self._part("api", "--host", LOOPBACK, "--port", port, "--migrate")
             )
             await self._ready(temporal, worker, api)
 
@@ -158,7 +157,7 @@ class _Dev:
             name=name,
             command=[sys.executable, "-m", "nexus", name, *arguments],
             environment=self._environment(),
-            echo=loud_line,
+            echo=self._echo,
         )
 
     def _environment(self) -> dict[str, str]:
@@ -183,12 +182,9 @@ class _Dev:
         until = loop.time() + READY_WITHIN
         async with httpx.AsyncClient(base_url=self._options.api_url, timeout=5) as client:
             while loop.time() < until:
-                for child, most in (
-                    (temporal, 1),
-                    (worker, DEATHS_AT_START),
-                    (api, DEATHS_AT_START),
-                ):
-                    if child.deaths >= most:
+                for child in (temporal, worker, api):
+                    # What dies before it was well once will not get better.
+                    if child.deaths:
                         raise CommandFailed(_stillborn(child))
                 try:
                     response = await client.get("/readyz")
@@ -205,6 +201,10 @@ class _Dev:
 
     async def _serve(self, ending: asyncio.Task[bool]) -> None:
         print(self._welcome(), flush=True)
+        if self._echo.remarks:
+            log = self._folder.logs / "api.log"
+            say(f"{self._echo.remarks} remarks on the definitions stand in {log}.\n")
+        self._echo.everything_is_ready()
         retention = await self._run(
             retention_command(
                 self._temporal,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+from nexus.cli.database import upgrade_database
 from nexus.cli.failures import CommandFailed, platform_module
 from nexus.cli.logs import configure_logging
 from nexus.settings import Settings
@@ -29,18 +30,21 @@ CONNECT_PAUSE = 1.0
 _log = logging.getLogger("nexus")
 
 
-def run_api(settings: Settings, *, host: str, port: int) -> NoReturn:
+def run_api(settings: Settings, *, host: str, port: int, migrate: bool = False) -> NoReturn:
     """Serves HTTP until this process is asked to end; does not return.
 
     Args:
         settings: What the API is told.
         host: Address to listen on.
         port: Port to listen on.
+        migrate: Bring the database up to date first.
     """
     import uvicorn
 
     configure_logging()
     create_app = platform_module("api.app").create_app
+    if migrate:
+        upgrade_database(settings)
 
     class Server(uvicorn.Server):
         """A server that leaves the signals to this module."""
@@ -79,20 +83,27 @@ def run_api(settings: Settings, *, host: str, port: int) -> NoReturn:
 def run_worker(settings: Settings) -> NoReturn:
     """Works on the task queue until this process is asked to end; does not return."""
     configure_logging()
-    asyncio.run(_work(settings))
+    asyncio.run(_work(settings.require_secret()))
     end_process(0)
 
 
 async def _work(settings: Settings) -> None:
     engine = platform_module("storage.engine").create_engine(settings.database_url)
-    activities = platform_module("activities.projection").ProjectionActivities(engine)
+    projection = platform_module("activities.projection").ProjectionActivities(engine)
+    authentication = platform_module("activities.authentication").AuthenticationActivities(
+        settings.jwt_secret
+    )
     build_worker = platform_module("workflows.worker").build_worker
     end = asyncio.Event()
     _on_end(end.set)
     client = await connect_patiently(settings, end)
     if client is None:
         return
-    worker = build_worker(client, settings.task_queue, activities=activities.all())
+    worker = build_worker(
+        client,
+        settings.task_queue,
+        activities=[projection.project, authentication.authenticate],
+    )
     running = asyncio.create_task(worker.run())
     ending = asyncio.create_task(end.wait())
     await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)

@@ -75,9 +75,13 @@ class Child:
         """Starts the program, and watches it from now on."""
         self._watch = asyncio.create_task(self._keep_running(), name=self.spec.name)
 
+    def let_end(self) -> None:
+        """From now on, the program's end is no death, and it is not started again."""
+        self._stopping.set()
+
     async def stop(self) -> None:
         """Asks the program to end, and makes it end after its grace."""
-        self._stopping.set()
+        self.let_end()
         process = self._running
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -156,6 +160,9 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Ends all children, the last started first."""
+        # All at once: who ended this process may have told its whole group.
+        for child in self._children:
+            child.let_end()
         for child in reversed(self._children):
             await child.stop()
 

@@ -55,7 +55,9 @@ _install_with_uv() {
   if ! _venv_can_stay; then
     "$uv" venv --quiet --clear --python "${python:->=3.11}" "$ROOT/.venv" || return
   fi
-  "$uv" pip install --quiet --python "$ROOT/.venv/bin/python" --require-hashes -r "$ROOT/$lock" &&
+  # Compiled now, so that no start pays for it: pip does that by itself, uv does when asked.
+  "$uv" pip install --quiet --compile-bytecode --python "$ROOT/.venv/bin/python" \
+    --require-hashes -r "$ROOT/$lock" &&
     "$uv" pip install --quiet --python "$ROOT/.venv/bin/python" --no-deps --no-build-isolation \
       -e "$ROOT"
 }

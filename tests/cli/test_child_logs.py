@@ -1,12 +1,10 @@
-"""What is kept of a child's output, and what of it is shown."""
+"""What is kept of a child's output."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from nexus.cli.child_logs import ChildLog, loud_line
+from nexus.cli.child_logs import ChildLog
 
 
 def test_lines_are_kept_and_the_last_words_remembered(tmp_path: Path) -> None:
@@ -30,20 +28,3 @@ def test_a_log_that_grows_too_large_makes_room_and_keeps_its_predecessor(tmp_pat
     assert log.path.stat().st_size < 120
     assert (tmp_path / "worker.log.1").stat().st_size < 120
     assert log.path.read_text().endswith("line 49\n")
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ('{"level": "info", "event": "polling"}', None),
-        ('{"level": "debug", "event": "polling"}', None),
-        ('{"level": "warning", "event": "slow", "ms": 900}', "warning: slow ms=900"),
-        ('{"level": "error", "event": "broken", "logger": "api"}', "error: broken"),
-        ('{"level": "error", "event": "e", "exception": "Trace\\nback"}', "error: e\nTrace\nback"),
-        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
-        ("{not json", "{not json"),
-        ("", None),
-    ],
-)
-def test_what_is_loud_is_shown(line: str, shown: str | None) -> None:
-    assert loud_line(line) == shown
