@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 from nexus.core.projection import InstanceRow, RecordRow, Snapshot, TimerRow
 from storage.keyset import Key, Order, Page
@@ -175,7 +176,8 @@ def _has(session: TenantSession, column: Any, name: str, text: str) -> Any:
     """Whether a JSON object holds a value under a name, as text or as what the text says."""
     candidates: list[Any] = [text, *_scalar(text)]
     if session.on_postgresql:
-        return sa.or_(*(column.contains({name: value}) for value in candidates))
+        stored = sa.type_coerce(column, JSONB)
+        return sa.or_(*(stored.contains({name: value}) for value in candidates))
     # Walking the entries takes any name; a JSON path has no way to quote some.
     entry = sa.func.json_each(column).table_valued("key", "value", "type")
     return (

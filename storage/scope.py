@@ -80,7 +80,9 @@ class TenantSession(Session):
         statement = build(table_of(model)).values({**values, "tenant": self.tenant})
         if skip_existing:
             statement = statement.on_conflict_do_nothing()
-        return bool(self._bare_connection().execute(statement).rowcount)
+        # Drivers are not asked for the count of an INSERT unless one says so.
+        counted = statement.execution_options(preserve_rowcount=True)
+        return self._bare_connection().execute(counted).rowcount == 1
 
     def change(self, statement: sa.Update | sa.Delete) -> int:
         """Run an UPDATE or DELETE on a model; returns the number of rows."""

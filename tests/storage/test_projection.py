@@ -35,7 +35,9 @@ def comments(engine: Engine) -> list[tuple[int, str | None]]:
 
 def rows(engine: Engine, table: str) -> list[dict[str, Any]]:
     with raw(engine, "acme") as connection:
-        return [dict(row) for row in connection.execute(sa.text(f"SELECT * FROM {table}")).mappings()]
+        return [
+            dict(row) for row in connection.execute(sa.text(f"SELECT * FROM {table}")).mappings()
+        ]
 
 
 def test_what_is_written_is_read_back_as_the_same_values(engine: Engine) -> None:

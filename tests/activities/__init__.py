@@ -1,0 +1,1 @@
+"""Activities, without a workflow around them."""
