@@ -228,6 +228,8 @@ def _roles(
         if as_name(problems, role, place, "A role's name") is None or body is None:
             continue
         known_keys(problems, "role", body, place)
+        if "label" in body:
+            as_text(problems, body["label"], below(place, "label"), "A label", MOST_LABEL)
         can = as_names(problems, body.get("can", []), below(place, "can"), "'can'")
         for index, action in enumerate(can):
             if action not in known:

@@ -288,7 +288,7 @@ class _Reader:
             as_names(self.report, body[key], below(place, key), f"'{key}'") if key in body else ()
             for key in ("users", "roles")
         )
-        if not users and not roles:
+        if not any(body.get(key, []) != [] for key in ("users", "roles")):
             self.report(
                 "nobody_may_take",
                 place,

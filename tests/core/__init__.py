@@ -1,0 +1,1 @@
+"""The core: definitions, decisions, rows. No I/O, so no fixtures."""
