@@ -104,6 +104,7 @@ async def _work(settings: Settings) -> None:
         settings.task_queue,
         activities=[projection.project, authentication.authenticate],
     )
+    _log.info("working on the task queue %s", settings.task_queue)
     running = asyncio.create_task(worker.run())
     ending = asyncio.create_task(end.wait())
     await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)

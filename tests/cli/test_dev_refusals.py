@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import assert_one_clear_line, nexus
+from tests.support.commands import assert_one_clear_line, nexus
 from tests.support.processes import free_port
 
 

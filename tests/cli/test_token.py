@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from nexus.cli.tokens import issue_token
-from tests.cli.commands import assert_one_clear_line, nexus
+from tests.support.commands import assert_one_clear_line, nexus
 
 SECRET = "0123456789abcdef0123456789abcdef"
 WHO = ("--tenant", "acme", "--user", "ann")

@@ -63,13 +63,11 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Takes the server away, and every connection with it; `start` brings it back."""
-        self.service.send(signal.SIGINT)
-        self.service.stop()
+        self.service.stop(signal.SIGINT)
 
     def remove(self) -> None:
         """Ends the server, and removes all that it has written."""
-        self.service.send(signal.SIGQUIT)
-        self.service.stop()
+        self.service.stop(signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
         self.service.log.unlink(missing_ok=True)
 

@@ -101,16 +101,18 @@ class Service:
             with contextlib.suppress(ProcessLookupError):
                 self._running.send_signal(what)
 
-    def stop(self, seconds: float = 15) -> int | None:
+    def stop(self, how: signal.Signals = signal.SIGTERM, seconds: float = 15) -> int | None:
         """Asks the program to end, waits, and returns its exit code."""
-        return self._end(signal.SIGTERM, seconds)
+        return self._end(how, seconds)
 
     def kill(self) -> None:
         """Ends the program with SIGKILL."""
         self._end(signal.SIGKILL, 10)
 
     def output(self) -> str:
-        """What the program has written so far."""
+        """What the program has written so far; "" before its first start."""
+        if not self.log.exists():
+            return ""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def _end(self, how: signal.Signals, seconds: float) -> int | None:
