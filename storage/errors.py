@@ -16,7 +16,6 @@ import sqlite3
 from collections.abc import Iterator
 
 import psycopg
-import psycopg_pool
 import sqlalchemy.exc
 
 from nexus.core.errors import NexusError
@@ -98,7 +97,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_away(error: BaseException) -> bool:
-    if isinstance(error, sqlalchemy.exc.TimeoutError | psycopg_pool.PoolTimeout):
+    if isinstance(error, sqlalchemy.exc.TimeoutError):
         return True
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
         return True
