@@ -146,6 +146,9 @@ class Play:
     def lead(self) -> Record:
         return self.state.records["lead-1"]
 
+    def status(self) -> str:
+        return self.state.status
+
     def stages(self) -> dict[str, str | None]:
         return {record.id: record.stage for record in self.state.records.values()}
 
@@ -159,6 +162,13 @@ def refused(code: RefusalCode, do: Callable[[], object], *words: str) -> Rejecte
         assert word in caught.value.message
     json.dumps(caught.value.details)
     return caught.value
+
+
+def whys(refusal: Rejected) -> list[dict[str, Any]]:
+    """The explanations of a refusal's conditions."""
+    found = refusal.details["why"]
+    assert isinstance(found, list)
+    return found
 
 
 def names(events: Sequence[AnyEvent]) -> list[str]:
