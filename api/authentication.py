@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 
@@ -10,6 +12,7 @@ from api.problems import Problem
 from nexus.core.commands import ADMIN, SYSTEM, Actor
 
 LONGEST_NAME = 200
+_REMEMBERED = 1_000
 SHARED_TENANT = "*"
 """Owner of what all tenants share; nobody's token may name it."""
 
@@ -67,6 +70,8 @@ class Authentication:
         if not secret:
             raise ValueError("the API needs a secret to verify tokens with: set NEXUS_JWT_SECRET")
         self._secret = secret
+        # Verifying costs more than anything else of a request; a token stays what it is.
+        self._verified: dict[str, tuple[Caller, float]] = {}
 
     def caller(self, authorization: str | None) -> Caller:
         """The user whom an `Authorization` header names.
@@ -83,9 +88,23 @@ class Authentication:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise _refused("The Authorization header is not of the form 'Bearer <token>'.")
+        token = token.strip()
+        known = self._verified.get(token)
+        if known is not None and time.time() < known[1]:
+            return known[0]
+        claims = self._claims(token)
+        caller = Caller(
+            tenant=_name(claims, "tenant"), user=_name(claims, "sub"), roles=_roles(claims)
+        )
+        if len(self._verified) >= _REMEMBERED:
+            self._verified.clear()
+        self._verified[token] = (caller, float(claims["exp"]))
+        return caller
+
+    def _claims(self, token: str) -> dict[str, Any]:
         try:
-            claims = jwt.decode(
-                token.strip(),
+            claims: dict[str, Any] = jwt.decode(
+                token,
                 self._secret,
                 algorithms=["HS256"],
                 options={"require": ["exp", "sub", "tenant"], "verify_aud": False},
@@ -97,12 +116,10 @@ class Authentication:
         except (jwt.InvalidTokenError, UnicodeError, ValueError):
             # UnicodeError: a header that is not ASCII; ValueError: odd numbers in claims.
             raise _refused("The token is not valid.") from None
-        return Caller(
-            tenant=_name(claims, "tenant"), user=_name(claims, "sub"), roles=_roles(claims)
-        )
+        return claims
 
 
-def _name(claims: dict[str, object], claim: str) -> str:
+def _name(claims: dict[str, Any], claim: str) -> str:
     value = claims.get(claim)
     if not isinstance(value, str) or not value or len(value) > LONGEST_NAME:
         raise _refused(f"The token's {claim!r} is not a text of 1 to {LONGEST_NAME} characters.")
@@ -115,7 +132,7 @@ def _name(claims: dict[str, object], claim: str) -> str:
     return value
 
 
-def _roles(claims: dict[str, object]) -> tuple[str, ...]:
+def _roles(claims: dict[str, Any]) -> tuple[str, ...]:
     roles = claims.get("roles", [])
     if not isinstance(roles, list) or not all(
         isinstance(role, str) and 0 < len(role) <= LONGEST_NAME and role.isprintable()

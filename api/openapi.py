@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.examples import EXAMPLES
 from api.problems import CODES, MEDIA_TYPE
 from api.schemas import ProblemBody
 
@@ -28,6 +29,16 @@ IDEMPOTENCY_HEADER = {
     "required": False,
     "description": "Makes repeating safe: 1 to 255 printable ASCII characters, valid for 24 hours.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+DATA_PARAMETER = {
+    "name": "data.key",
+    "in": "query",
+    "required": False,
+    "description": "`data.<key>=value` for any key: the instance's data, or that of one of its"
+    " records, has this value there. `5`, `true` and `null` also match what they say in JSON.",
+    "schema": {"type": "string"},
+    "example": "EU",
 }
 
 _EVERYWHERE = ("unauthenticated", "invalid_data", "internal", "unavailable")
@@ -63,6 +74,27 @@ def _example(code: str) -> dict[str, object]:
     }
 
 
+REPLAYED = {
+    "headers": {
+        "Idempotency-Replayed": {
+            "description": "`true` where this is the first answer to the same key, again.",
+            "schema": {"type": "string", "enum": ["true"]},
+        }
+    }
+}
+
+
+RETRY = {
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds until it makes sense to try again.",
+            "schema": {"type": "integer"},
+        }
+    }
+}
+_RETRIED = ("429", "503")
+
+
 def idempotent(extra: dict[str, Any] | None = None) -> dict[str, Any]:
     """The `openapi_extra` of a route that honours an Idempotency-Key."""
     return {"parameters": [IDEMPOTENCY_HEADER], **(extra or {})}
@@ -88,9 +120,19 @@ def document(app: FastAPI) -> dict[str, Any]:
         }
     }
     for path, operation in _operations(schema):
+        if operation.pop("x-data-filters", False):
+            operation["parameters"].append(DATA_PARAMETER)
         if path.startswith("/v1/"):
             operation["security"] = [{"bearer": []}]
+        keyed = IDEMPOTENCY_HEADER in operation.get("parameters", ())
+        for status, response in operation["responses"].items():
+            if keyed and status.startswith("2"):
+                response.update(REPLAYED)
+            if status in _RETRIED:
+                response.update(RETRY)
         _only_problems(operation)
+    for name, example in EXAMPLES.items():
+        components["schemas"][name]["example"] = example
     # FastAPI's own error shapes, which no route of ours answers with.
     for name in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(name, None)

@@ -68,6 +68,10 @@ class StartBody(_Body):
 class ActionBody(_Body):
     """An action. `record` may be left out where exactly one is eligible."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"comment": "Called, very interested."}]}
+    )
+
     record: Annotated[Name | None, Field(examples=["lead-1"])] = None
     data: Data = Field(default_factory=dict)
     comment: Comment | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import httpx
@@ -61,6 +62,22 @@ def test_a_token_names_user_tenant_and_roles() -> None:
     assert (caller.user, caller.tenant, caller.roles) == ("bob", "acme", ("sales",))
     assert not caller.is_admin
     assert caller.actor.id == "bob"
+
+
+def test_a_token_that_was_good_is_refused_once_it_has_expired() -> None:
+    authentication = Authentication(SECRET)
+    header = f"Bearer {token(lives=timedelta(seconds=1.2))}"
+    assert authentication.caller(header) == authentication.caller(header)
+    time.sleep(1.3)
+    with pytest.raises(Problem, match="expired"):
+        authentication.caller(header)
+
+
+def test_only_so_many_tokens_are_remembered() -> None:
+    authentication = Authentication(SECRET)
+    for number in range(1_001):
+        assert authentication.caller(f"Bearer {token(f'u{number}')}").user == f"u{number}"
+    assert len(authentication._verified) == 1
 
 
 def test_roles_may_be_absent() -> None:

@@ -1,0 +1,84 @@
+"""Answers as they look, for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_MOMENT = "2026-11-21T09:00:00Z"
+_INSTANCE = "019aa3c2-8f4e-7d1b-9c55-0c1f6f1f2a77"
+_WORKFLOW = "demo%3Asales-pipeline%3Aaccount%3Aacme"
+
+RECORD: dict[str, Any] = {
+    "id": "lead-1",
+    "entity": "lead",
+    "stage": "new",
+    "status": "open",
+    "data": {},
+    "assignees": {"users": ["ann"], "roles": []},
+    "votes": [],
+    "sla": None,
+    "roi": None,
+    "parent": None,
+    "created_at": _MOMENT,
+    "since": _MOMENT,
+    "due_at": None,
+    "timers": [],
+}
+INSTANCE: dict[str, Any] = {
+    "id": _INSTANCE,
+    "tenant": "demo",
+    "definition": {"id": "sales-pipeline", "version": "1.0.0"},
+    "subject": {"type": "account", "id": "acme"},
+    "status": "active",
+    "state": "new",
+    "data": {"score": 40},
+    "records": [RECORD],
+    "started_by": "ann",
+    "started_at": _MOMENT,
+    "updated_at": _MOMENT,
+    "ended_at": None,
+    "web_ui": f"http://127.0.0.1:8233/namespaces/default/workflows/{_WORKFLOW}/{_INSTANCE}/history",
+}
+PERMISSION: dict[str, Any] = {
+    "allowed": False,
+    "code": "condition_not_met",
+    "message": "'qualify' needs data.score > 50; data.score is 40.",
+    "why": [{"expression": "data.score > 50", "result": False, "values": {"data.score": 40}}],
+}
+HISTORY_ENTRY: dict[str, Any] = {
+    "seq": 4,
+    "at": _MOMENT,
+    "event": "action_taken",
+    "actor": "ann",
+    "on_behalf_of": None,
+    "record": "lead-1",
+    "before": None,
+    "after": None,
+    "comment": "Called, very interested.",
+    "payload": {"action": "qualify"},
+}
+DASHBOARD_ENTRY: dict[str, Any] = {
+    "instance": _INSTANCE,
+    "record": "lead-1",
+    "task": None,
+    "entity": "lead",
+    "definition": {"id": "sales-pipeline", "version": "1.0.0"},
+    "stage": "new",
+    "subject": {"type": "account", "id": "acme"},
+    "assigned_as": "user",
+    "role": None,
+    "delegator": None,
+    "due_at": None,
+    "sla": None,
+    "since": _MOMENT,
+}
+
+# FastAPI leaves out what is null in an example that a model carries; these go in afterwards.
+EXAMPLES: Mapping[str, dict[str, Any]] = {
+    "Record": RECORD,
+    "Instance": INSTANCE,
+    "Permission": PERMISSION,
+    "HistoryEntry": HISTORY_ENTRY,
+    "DashboardEntry": DASHBOARD_ENTRY,
+}
