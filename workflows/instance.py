@@ -17,7 +17,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     import msgspec
@@ -104,7 +104,7 @@ class NexusInstance:
         """
         try:
             return await self._run()
-        except (asyncio.CancelledError, ActivityError) as error:
+        except (asyncio.CancelledError, FailureError) as error:
             # A cancel that meets this coroutine in a local activity arrives as that one's error.
             if not is_cancelled_exception(error) or self._state.status == "new":
                 raise
@@ -263,7 +263,7 @@ class NexusInstance:
                 retry_policy=_AUTHENTICATION,
                 result_type=dict[str, Any],
             )
-        except ActivityError:
+        except FailureError:  # a local activity's own error arrives unwrapped
             raise Rejected("forbidden", "The signal's token is not valid.") from None
         if found["tenant"] != self._given.tenant:
             raise Rejected("forbidden", "The signal's token is of another tenant.")
@@ -307,13 +307,19 @@ class NexusInstance:
             await self._write(project_all(self._identity, self._program, state, rows))
 
     async def _write(self, projection: object) -> str:
-        outcome: str = await workflow.execute_local_activity(
-            PROJECT,
-            msgspec.json.encode(projection).decode(),
-            start_to_close_timeout=timedelta(seconds=30),
-            retry_policy=_PROJECTION,
-            result_type=str,
-        )
+        try:
+            outcome: str = await workflow.execute_local_activity(
+                PROJECT,
+                msgspec.json.encode(projection).decode(),
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=_PROJECTION,
+                result_type=str,
+            )
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            # As it is it would end the instance; this fails the workflow task, which is retried.
+            raise RuntimeError("The projection gave up.") from error
         return outcome
 
     def _show(self) -> None:
