@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nexus.core.authority import authorize
 from nexus.core.commands import Act
 from nexus.core.decision import Decision
+from nexus.core.durations import format_duration
 from nexus.core.errors import Rejected, nearest
 from nexus.core.events import ActionTaken, Assigned, CommentAdded, InstanceEnded, RecordClosed
 from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Transition
@@ -347,4 +348,4 @@ def _taken_by(transition: Transition) -> str:
         return "it is taken by itself, as soon as its condition holds"
     if trigger.kind == "event":
         return f"it is taken by the event {trigger.event!r}"
-    return f"it is taken {trigger.after} after its stage was entered"
+    return f"it is taken {format_duration(trigger.after)} after its stage was entered"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nexus.core.commands import Act
 from nexus.core.errors import Rejected
+from nexus.core.expressions.values import MAX_ELEMENTS
 from nexus.core.json_text import MAX_DATA_DEPTH, check_data
 from nexus.core.program import Entity, Program, Transition
 from nexus.core.state import Data
@@ -36,34 +37,31 @@ def check_computed(values: Data, place: str) -> None:
     Raises:
         Rejected: `invalid_data`.
     """
-    room = MOST_COMPUTED
-    level: list[Mapping[str, object] | Sequence[object]] = [values]
-    for _ in range(MAX_DATA_DEPTH + 1):
-        below: list[Mapping[str, object] | Sequence[object]] = []
-        for container in level:
-            items: Iterable[object]
-            if isinstance(container, Mapping):
-                room -= sum(map(len, container))
-                items = container.values()
-            else:
-                items = container
-            for item in items:
-                room -= len(item) + 1 if isinstance(item, str) else 1
-                if isinstance(item, Mapping | list | tuple):
-                    below.append(item)
-                if room < 0:
-                    raise Rejected(
-                        "invalid_data",
-                        f"{place} cannot be computed: it makes more than {MOST_COMPUTED:,} "
-                        "characters.",
-                    )
-        if not below:
-            return
-        level = below
-    raise Rejected(
-        "invalid_data",
-        f"{place} cannot be computed: its values are nested deeper than {MAX_DATA_DEPTH}.",
-    )
+    count = characters = 0
+    todo: list[tuple[Mapping[str, object] | Sequence[object], int]] = [(values, 0)]
+    while todo:
+        container, depth = todo.pop()
+        if depth >= MAX_DATA_DEPTH:
+            raise Rejected(
+                "invalid_data",
+                f"{place} cannot be computed: its values are nested deeper than {MAX_DATA_DEPTH}.",
+            )
+        items: Iterable[object] = container
+        if isinstance(container, Mapping):
+            characters += sum(map(len, container))
+            items = container.values()
+        count += len(container)
+        for item in items:
+            if isinstance(item, str):
+                characters += len(item)
+            elif isinstance(item, Mapping | list | tuple):
+                todo.append((item, depth + 1))
+        if count > MAX_ELEMENTS or characters > MOST_COMPUTED:
+            raise Rejected(
+                "invalid_data",
+                f"{place} cannot be computed: it makes more than {MAX_ELEMENTS:,} values or "
+                f"{MOST_COMPUTED:,} characters.",
+            )
 
 
 def check_start(program: Program, data: Data) -> None:

@@ -568,7 +568,7 @@ def test_long_texts_count_for_what_is_computed() -> None:
     lists = "[" + ", ".join(["data.text"] * 150) + "]"
     play = started(lead({"fold": {"from": "new", "to": "new", "set": {"a": lists}}}))
     play.act("update", data={"text": "x" * 10_000})
-    refused("invalid_data", lambda: play.act("fold"), "more than 1,048,576 characters")
+    refused("invalid_data", lambda: play.act("fold"), "10,000 values or 1,048,576 characters")
 
 
 def test_update_merges_into_the_record() -> None:
