@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from api.authentication import Caller
 from api.gateway import Command, Gateway, InstanceGone
-from api.problems import Problem
+from api.problems import Problem, invalid_data, located
 from api.reading import Database
 from nexus.core.commands import Start
 from nexus.core.projection import InstanceRow, Snapshot
 from storage import history, instances
 from storage.scope import TenantSession
-from workflows.contract import InstanceInput
+from workflows.contract import InstanceInput, workflow_id
 
 # Instances of one subject that a repeated start is looked for in, newest first.
 _RECENT_STARTS = 5
+# Seconds between attempts to start while the subject's former workflow closes.
+_WHILE_CLOSING = (0.05, 0.1, 0.2, 0.4, 0.8)
+LONGEST_WORKFLOW_ID = 1_000
+_LONGEST_SUMMARY = 200
 
 
 def no_instance(instance: str) -> Problem:
@@ -27,6 +33,20 @@ def _ended(row: InstanceRow) -> Problem:
         f"The instance has ended ({row.status}) and takes no more commands.",
         {"status_of_instance": row.status, "ended_at": row.ended_at},
     )
+
+
+def _check_length(workflow: str) -> None:
+    if len(workflow) > LONGEST_WORKFLOW_ID:
+        message = (
+            f"is too long: tenant, definition and subject make {len(workflow)} characters together,"
+            f" percent-encoded; at most {LONGEST_WORKFLOW_ID} are possible"
+        )
+        raise invalid_data(f"/subject {message}.", located("/subject", message, "too_long"))
+
+
+def _line(text: str) -> str:
+    """A text as one line that fits into a summary of 400 bytes."""
+    return " ".join(text.split()).encode()[:_LONGEST_SUMMARY].decode(errors="ignore")
 
 
 class Commands:
@@ -79,22 +99,34 @@ class Commands:
             Problem: Refused, or not available.
         """
         subject = command.subject
-        if repeated:
-            known = await self._started(caller, definition, command, command_id)
-            if known is not None:
-                return known
-        snapshot = await self._gateway.start(
-            command,
-            InstanceInput(tenant=caller.tenant, definition=text),
-            definition=definition,
-            summary=f"{definition} {version} for {subject.type} {subject.id}",
-            command_id=command_id,
-        )
-        if snapshot is None:
-            snapshot = await self._started(caller, definition, command, command_id)
-            if snapshot is None:
-                raise RuntimeError(f"the start {command_id} was answered and is not in SQL")
-        return snapshot
+        _check_length(workflow_id(caller.tenant, definition, subject.type, subject.id))
+        given = InstanceInput(tenant=caller.tenant, definition=text)
+        summary = _line(f"{definition} {version} for {subject.type} {subject.id}")
+        for pause in (*_WHILE_CLOSING, None):
+            if repeated:
+                known = await self._started(caller, definition, command, command_id)
+                if known is not None:
+                    return known
+            repeated = True
+            try:
+                snapshot = await self._gateway.start(
+                    command, given, definition=definition, summary=summary, command_id=command_id
+                )
+            except (InstanceGone, Problem) as error:
+                # The subject's former instance has ended, and its workflow is just closing.
+                closing = isinstance(error, InstanceGone) or error.code == "conflict"
+                if not closing:
+                    raise
+                if pause is None:
+                    raise Problem(
+                        "conflict", "The subject's former instance is still closing; start again."
+                    ) from None
+                await asyncio.sleep(pause)
+                continue
+            snapshot = snapshot or await self._started(caller, definition, command, command_id)
+            if snapshot is not None:
+                return snapshot
+        raise RuntimeError(f"the start {command_id} was answered and is not in SQL")
 
     async def _started(
         self, caller: Caller, definition: str, command: Start, command_id: str

@@ -229,6 +229,8 @@ class Gateway:
                 raise InstanceGone from None
             if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
                 raise busy("Temporal takes no more commands to this instance just now.") from None
+            if error.status == RPCStatusCode.INVALID_ARGUMENT:
+                raise  # what we have sent is at fault, and trying again would not help
             log.warning("temporal_unavailable", status=error.status.name, error=error.message)
             raise outcome_unknown("Temporal is away.") from None
         except RuntimeError as error:

@@ -128,6 +128,31 @@ def test_refusals_have_their_codes(ann: httpx.Client) -> None:
     assert ann.get("/v1/instances?subject=x:refused").json()["items"] == []
 
 
+def test_a_subject_whose_names_are_too_long_together_is_refused(ann: httpx.Client) -> None:
+    """Temporal takes workflow ids of up to a thousand bytes."""
+    long = {"definition": "pipeline", "subject": {"type": "\u20ac" * 60, "id": "\u20ac" * 60}}
+    problem = check(ann.post("/v1/instances", json=long), 422, "invalid_data")
+    errors = problem["errors"]
+    assert isinstance(errors, list)
+    assert errors[0]["pointer"] == "/subject"
+    fits = {"definition": "pipeline", "subject": {"type": "x\ny", "id": "\u20ac" * 100}}
+    assert ann.post("/v1/instances", json=fits).status_code == 201
+
+
+def test_a_subject_can_be_started_again_at_once(ann: httpx.Client) -> None:
+    made = start(ann)
+    again = {"definition": "pipeline", "subject": made["subject"]}
+    instances = {made["id"]}
+    for _ in range(8):
+        last = made["id"]
+        assert ann.post(f"/v1/instances/{last}/cancel").status_code == 200
+        answer = ann.post("/v1/instances", json=again)
+        assert answer.status_code == 201, answer.text
+        made = answer.json()
+        instances.add(made["id"])
+    assert len(instances) == 9
+
+
 def test_records_are_added_and_answered(ann: httpx.Client) -> None:
     made = start(ann)
     answer = ann.post(
