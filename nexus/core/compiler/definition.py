@@ -221,7 +221,7 @@ def _roles(
     declared = list(transitions) if isinstance(transitions, dict) else []
     own: dict[str, frozenset[str]] = {}
     parents: dict[str, tuple[str, ...]] = {}
-    known = {*declared, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "*"}
+    known = dict.fromkeys((*declared, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "*"))
     for role, value in roles.items():
         place = below("/roles", role)
         body = as_object(problems, value, place, f"The role {role!r}")
@@ -239,7 +239,7 @@ def _roles(
                     below(below(place, "can"), index),
                     "action",
                     action,
-                    sorted(known),
+                    known,
                 )
         own[role] = frozenset(can)
         parents[role] = as_names(
