@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.support.commands import nexus
-from tests.support.processes import free_port, listens, wait_until
+from tests.support.processes import free_port, listens, unmeasured, wait_until
 
 READY = "Nexus is ready."
 
@@ -41,6 +41,7 @@ class Dev:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=unmeasured(),
             )
         wait_until(self.said(READY), seconds=60, what=f"'{READY}'")
         self.ready_after = time.monotonic() - begun

@@ -36,8 +36,8 @@ class Platform:
         self,
         temporal: Path,
         folder: Path,
-        *,
         database_url: str | None = None,
+        *,
         definitions: Path = DEFINITIONS,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from nexus.cli.supervisor import dies_with_parent
 
 _given: set[int] = set()
+_MEASURING = frozenset({"COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"})
 
 
 def free_port() -> int:
@@ -32,6 +33,12 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def unmeasured() -> dict[str, str]:
+    """The environment of the tests, for programs whose coverage is not measured: it would make
+    them twice as slow, and tests of services are about what they do in time."""
+    return {name: value for name, value in os.environ.items() if name not in _MEASURING}
 
 
 def wait_until(
@@ -89,7 +96,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment},
+                env={**unmeasured(), **self._environment},
                 user=self._user,
                 # No service outlives the tests, however they end.
                 preexec_fn=dies_with_parent(os.getpid()),
