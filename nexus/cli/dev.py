@@ -13,6 +13,7 @@ from pathlib import Path
 from nexus.cli.data_folder import DataFolder, open_data_folder
 from nexus.cli.echo import Echo
 from nexus.cli.failures import CommandFailed
+from nexus.cli.orphans import dies_with_parent
 from nexus.cli.ports import LOOPBACK, require_free
 from nexus.cli.progress import progress, say
 from nexus.cli.serve import SUPERVISED
@@ -233,6 +234,7 @@ class _Dev:
             stdout=output,
             stderr=output,
             env={**os.environ, **self._environment()},
+            preexec_fn=dies_with_parent(os.getpid()),
         )
 
     def _welcome(self) -> str:

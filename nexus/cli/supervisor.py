@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nexus.cli.child_logs import ChildLog
+from nexus.cli.orphans import dies_with_parent
 from nexus.cli.progress import say
 
 FIRST_PAUSE = 0.5
@@ -27,8 +26,6 @@ LONGEST_PAUSE = 10.0
 
 # A child that ran this long was well: its next death starts with the short pause again.
 WELL_AFTER = 30.0
-
-_PR_SET_PDEATHSIG = 1
 
 
 def silent(line: str) -> str | None:  # noqa: ARG001 - one of the ways to echo
@@ -190,22 +187,3 @@ def _reason(code: int) -> str:
         return f"was ended by {signal.Signals(-code).name}"
     except ValueError:
         return f"was ended by signal {-code}"
-
-
-def dies_with_parent(parent: int) -> Callable[[], None] | None:
-    """What a child does between fork and exec: on Linux, it asks to be killed with its parent.
-
-    Args:
-        parent: Process id of the one that starts the child.
-    """
-    if sys.platform != "linux":
-        return None
-    # Loaded here: between fork and exec, as little as possible is done.
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it was gone before we asked
-            os._exit(1)
-
-    return ask

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from nexus.cli.failures import CommandFailed
+from nexus.cli.orphans import dies_with_parent
 from nexus.cli.progress import progress
 
 VERSION = "v1.5.1"
@@ -146,6 +147,7 @@ def _build(target: Path, env: Mapping[str, str]) -> None:
                 capture_output=True,
                 text=True,
                 check=False,
+                preexec_fn=dies_with_parent(os.getpid()),
             )
         fresh = Path(folder) / "temporal"
         if built.returncode != 0 or not is_usable(fresh):

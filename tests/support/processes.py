@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nexus.cli.supervisor import dies_with_parent
+from nexus.cli.orphans import dies_with_parent
 
 _given: set[int] = set()
 _MEASURING = frozenset({"COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"})
