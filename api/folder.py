@@ -68,6 +68,7 @@ class DefinitionsFolder:
         self._problems: dict[Path, tuple[str, ...]] = {}
         self._missing = False
         self._looked = asyncio.Event()
+        self._fault = ""
 
     @property
     def problems(self) -> Mapping[str, tuple[str, ...]]:
@@ -77,7 +78,15 @@ class DefinitionsFolder:
     async def run(self) -> None:
         """Watch until cancelled; the first look is part of it."""
         async for _ in self._reasons_to_look():
-            await to_thread.run_sync(self.look)
+            try:
+                await to_thread.run_sync(self.look)
+            except Exception as error:
+                # Watching goes on whatever happens: a table may be migrated, a fault be mended.
+                if str(error) != self._fault:
+                    log.exception("definitions_folder_not_read", folder=str(self._path))
+                self._fault = str(error)
+            else:
+                self._fault = ""
             self._looked.set()
 
     async def looked(self, seconds: float) -> bool:
@@ -187,6 +196,8 @@ class DefinitionsFolder:
 
     @staticmethod
     def _tell(path: Path, compiled: Compiled, outcome: PutOutcome) -> None:
+        if outcome == "unchanged":
+            return
         program = compiled.program
         told = {"file": str(path), "definition": program.id, "version": program.version}
         for warning in compiled.warnings:
@@ -197,7 +208,7 @@ class DefinitionsFolder:
                 **told,
                 note="other content under the same version: running instances keep what they have",
             )
-        elif outcome != "unchanged":
+        else:
             log.info("definition_live", **told, outcome=outcome)
 
     def _read(self, path: Path) -> Compiled:

@@ -102,16 +102,22 @@ class Gateway:
         client: Connected, or lazily so, with the pydantic data converter.
         task_queue: Of the workers.
         update_timeout: Seconds for one command.
+        query_timeout: Seconds for one question.
     """
 
     def __init__(
-        self, client: Client, task_queue: str, update_timeout: float = UPDATE_TIMEOUT
+        self,
+        client: Client,
+        task_queue: str,
+        update_timeout: float = UPDATE_TIMEOUT,
+        query_timeout: float = QUERY_TIMEOUT,
     ) -> None:
         self.client = client
         self.task_queue = task_queue
         self.places = Places()
         self._admission = Admission()
         self._timeout = update_timeout
+        self._query_timeout = query_timeout
 
     async def start(
         self,
@@ -197,7 +203,7 @@ class Gateway:
         handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(workflow)
         question = {"action": action, "record": record, "actor": msgspec.to_builtins(actor)}
         try:
-            async with asyncio.timeout(QUERY_TIMEOUT):
+            async with asyncio.timeout(self._query_timeout):
                 answer = await handle.query(contract.CAN, question)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise unavailable("No worker answered in time.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -200,6 +201,27 @@ def test_a_folder_may_be_missing_and_appear_later(engine: Engine, tmp_path: Path
     (place / "a.json").write_text(document("One"))
     folder.look()
     assert label(engine) == "One"
+
+
+async def test_a_database_without_tables_only_delays(tmp_path: Path, place: Path) -> None:
+    """An API that starts before the migration has run."""
+    engine = create_engine(sqlite_url(tmp_path))
+    (place / "a.json").write_text(document("One"))
+    folder = DefinitionsFolder(engine, place)
+    watching = asyncio.create_task(folder.run())
+    assert await folder.looked(5)
+    await asyncio.to_thread(migrate.upgrade, sqlite_url(tmp_path))
+    async with asyncio.timeout(5):
+        while label(engine) is None:
+            await asyncio.sleep(0.05)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    engine.dispose()
+
+
+async def test_a_folder_that_nobody_looks_at_is_not_waited_for(engine: Engine, place: Path) -> None:
+    assert not await DefinitionsFolder(engine, place).looked(0.01)
 
 
 def test_a_database_that_is_away_only_delays(tmp_path: Path, place: Path) -> None:

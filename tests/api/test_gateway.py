@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -106,6 +107,62 @@ def test_the_fifth_command_of_an_instance_waits_and_is_then_refused(fragile: Pla
         path = f"/v1/instances/{other}/actions/comment"
         assert ann.post(path, json={"comment": "x"}).status_code == 200
         assert len(gateway._admission) == 0
+
+
+def test_a_question_without_a_worker_is_unavailable(fragile: Platform) -> None:
+    with fragile.api.client() as ann:
+        instance = start(ann, "asked")
+        fragile.worker.send(signal.SIGSTOP)
+        fragile.api.app.state.services.gateway._query_timeout = 0.5
+        check(ann.get(f"/v1/instances/{instance}/can/comment"), 503, "unavailable")
+        fragile.worker.send(signal.SIGCONT)
+
+
+def test_a_command_that_temporal_has_accepted_says_so(fragile: Platform, tmp_path: Path) -> None:
+    """The database is locked for longer than the client waits; then the command is applied."""
+    with fragile.api.client() as ann, ThreadPoolExecutor(1) as pool:
+        instance = start(ann, "accepted")
+        fragile.api.app.state.services.gateway._timeout = 11.0
+        locking = sqlite3.connect(tmp_path / "nexus.db", isolation_level=None)
+        locking.execute("BEGIN IMMEDIATE")
+        path = f"/v1/instances/{instance}/actions/comment"
+        answer = pool.submit(ann.post, path, json={"comment": "x"}).result(30)
+        locking.execute("ROLLBACK")
+        locking.close()
+        problem = check(answer, 503, "unavailable")
+        assert problem["accepted"] is True
+        wait_until(lambda: comments(ann, instance) == 1, what="the accepted comment")
+
+
+def test_a_temporal_that_was_killed_comes_back_with_everything(
+    temporal_cli: Path, tmp_path: Path
+) -> None:
+    temporal = TemporalServer(temporal_cli, tmp_path / "temporal")
+    temporal.start()
+    running = Platform(tmp_path, database_url=sqlite_url(tmp_path), temporal=temporal.address)
+    running.start()
+    try:
+        running.define(DEFINITION)
+        with running.api.client() as ann:
+            instance = start(ann, "kept")
+            temporal.stop()
+            gateway = running.api.app.state.services.gateway
+            gateway._timeout, gateway._query_timeout = 2.0, 2.0
+            path, key = f"/v1/instances/{instance}/actions/comment", {"Idempotency-Key": "k"}
+            answer = ann.post(path, json={"comment": "x"}, headers=key)
+            problem = check(answer, 503, "unavailable")
+            assert problem["accepted"] in (False, "unknown")
+            check(ann.get(f"/v1/instances/{instance}/can/comment"), 503, "unavailable")
+            check(httpx.get(f"{running.api.url}/readyz"), 503, "unavailable")
+            assert ann.get(f"/v1/instances/{instance}").status_code == 200
+            temporal.start()
+            gateway._timeout = 30.0
+            answer = ann.post(path, json={"comment": "x"}, headers=key)
+            assert answer.status_code == 200, answer.text
+            assert comments(ann, instance) == 1
+    finally:
+        running.stop()
+        temporal.stop()
 
 
 def test_an_instance_that_was_terminated_from_outside_is_a_conflict(
