@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -164,13 +168,25 @@ def test_the_events_of_a_command_are_found_by_its_id(engine: Engine) -> None:
         assert history.list_of_command(session, "run-2", "update-2") == ()
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    ["", "x", "é", "bm90IGpzb24", "W10", "WzEsMl0", "e30", "a" * 5000, "====", "WyJoaXN0b3J5Iiwi"],
-)
-def test_a_cursor_that_is_none_is_refused(trail: Engine, cursor: str) -> None:
-    with reading(trail, "acme") as session, pytest.raises(InvalidCursor):
-        history.list_history(session, "run-1", cursor=cursor)
+def _cursor(values: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+CURSORS = [
+    *("", "x", "é", "====", "a" * 5000, "bm90IGpzb24", "WyJoaXN0b3J5Iiwi"),
+    *map(_cursor, ([], {}, [1, 2], ["history"], ["history", 1, 2], ["history", "1"])),
+    *map(_cursor, (["history", 1 << 63], ["history", 1.5], ["history", None], ["timers", 1])),
+]
+
+
+def test_a_cursor_that_is_none_is_refused(trail: Engine, subtests: pytest.Subtests) -> None:
+    for cursor in CURSORS:
+        with (
+            subtests.test(cursor=cursor[:40]),
+            reading(trail, "acme") as session,
+            pytest.raises(InvalidCursor),
+        ):
+            history.list_history(session, "run-1", cursor=cursor)
 
 
 def test_a_cursor_of_another_order_is_refused(trail: Engine) -> None:

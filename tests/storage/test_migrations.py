@@ -40,9 +40,9 @@ def test_the_named_head_is_the_newest_script() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
-def test_migrating_again_costs_next_to_nothing(engine: Engine, app_url: str) -> None:
+def test_migrating_again_costs_next_to_nothing(engine: Engine, migrated_url: str) -> None:
     started = time.perf_counter()
-    migrate.upgrade(app_url)
+    migrate.upgrade(migrated_url)
     assert time.perf_counter() - started < 0.3
 
 
@@ -60,11 +60,11 @@ def test_two_migrations_at_once_end_with_one_schema(app_url: str) -> None:
     engine.dispose()
 
 
-def test_a_database_of_a_newer_nexus_is_refused(engine: Engine, app_url: str) -> None:
+def test_a_database_of_a_newer_nexus_is_refused(engine: Engine, migrated_url: str) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(CommandError, match="9999"):
-        migrate.upgrade(app_url)
+        migrate.upgrade(migrated_url)
 
 
 def test_a_migration_can_be_taken_back(engine: Engine) -> None:

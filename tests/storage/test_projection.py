@@ -276,23 +276,28 @@ def _moment(value: Any) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    "value", ["many", True, [], {}, None, float("inf"), 10**400, {"amount": 1}]
-)
-def test_a_value_of_another_type_is_absent_from_its_column(engine: Engine, value: Any) -> None:
-    lead = record(table="contacts", data={"score": value, "name": value, "email": 7})
-    write_projection(engine, Batch(1, 1, 1, [lead]).projection())
-    [contact] = rows(engine, "contacts")
-    assert contact["score"] is None
-    assert contact["name"] in (None, "many")
-    assert contact["email"] is None
+def test_a_value_of_another_type_is_absent_from_its_column(engine: Engine) -> None:
+    odd = ["many", True, [], {}, None, float("inf"), 10**400, {"amount": 1}]
+    leads = [
+        record(f"lead-{n}", table="contacts", data={"score": value, "name": value, "email": 7})
+        for n, value in enumerate(odd)
+    ]
+    write_projection(engine, Batch(1, 1, 1, leads).projection())
+    contacts = {row["id"]: row for row in rows(engine, "contacts")}
+    assert len(contacts) == len(odd)
+    assert {row["score"] for row in contacts.values()} == {None}
+    assert {row["email"] for row in contacts.values()} == {None}
+    assert [key for key, row in contacts.items() if row["name"] is not None] == ["lead-0"]
 
 
-@pytest.mark.parametrize("value", ["tomorrow", "2026-13-01", 5, "0001-01-01T00:00:00+14:00"])
-def test_a_date_that_is_none_is_absent_from_its_column(engine: Engine, value: Any) -> None:
-    deal = record("deal-1", table="opportunities", data={"close_date": value})
-    write_projection(engine, Batch(1, 1, 1, [deal]).projection())
-    assert rows(engine, "opportunities")[0]["close_date"] is None
+def test_a_date_that_is_none_is_absent_from_its_column(engine: Engine) -> None:
+    odd = ["tomorrow", "2026-13-01", 5, "0001-01-01T00:00:00+14:00"]
+    deals = [
+        record(f"deal-{n}", table="opportunities", data={"close_date": value})
+        for n, value in enumerate(odd)
+    ]
+    write_projection(engine, Batch(1, 1, 1, deals).projection())
+    assert [row["close_date"] for row in rows(engine, "opportunities")] == [None] * len(odd)
 
 
 def test_new_data_of_the_instance_reaches_typed_rows_of_other_records(engine: Engine) -> None:
