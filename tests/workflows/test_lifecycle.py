@@ -30,12 +30,10 @@ async def test_a_lead_is_refused_updated_qualified_and_converted(harness: Harnes
         assert "data.score is 40" in refusal.message
         assert refusal.details["why"][0]["values"] == {"data.score": 40}
 
-        for action, given in (
-            ("update", {"data": {"score": 60}}),
-            ("qualify", {}),
-            ("convert", {}),
-        ):
-            answer = await harness.act(handle, action, **given)
+        answer = await harness.act(handle, "update", data={"score": 60})
+        assert same(answer, harness.stored(instance))
+        for action in ("qualify", "convert"):
+            answer = await harness.act(handle, action)
             assert same(answer, harness.stored(instance)), action
         assert (answer.instance.status, answer.instance.stage) == ("completed", "opportunity")
         assert await handle.result() == "completed"
