@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
             engine=engine,
             database=database,
             gateway=gateway,
-            commands=Commands(database, gateway),
+            commands=Commands(database, gateway, settings.signal_roles),
             authentication=authentication,
             idempotency=Idempotency(database),
             folder=folder,

@@ -55,10 +55,14 @@ class Commands:
     Args:
         database: Where projections are read.
         gateway: The way to Temporal.
+        signal_roles: What unsigned signals to new instances may do (R27).
     """
 
-    def __init__(self, database: Database, gateway: Gateway) -> None:
+    def __init__(
+        self, database: Database, gateway: Gateway, signal_roles: tuple[str, ...] = ()
+    ) -> None:
         self._database = database
+        self._signal_roles = signal_roles
         self._gateway = gateway
 
     async def get(self, caller: Caller, instance: str) -> Snapshot:
@@ -100,7 +104,9 @@ class Commands:
         """
         subject = command.subject
         _check_length(workflow_id(caller.tenant, definition, subject.type, subject.id))
-        given = InstanceInput(tenant=caller.tenant, definition=text)
+        given = InstanceInput(
+            tenant=caller.tenant, definition=text, signal_roles=self._signal_roles
+        )
         summary = _line(f"{definition} {version} for {subject.type} {subject.id}")
         for pause in (*_WHILE_CLOSING, None):
             if repeated:

@@ -7,6 +7,7 @@
 | `NEXUS_TEMPORAL_ADDRESS` | host:port of Temporal's frontend | `127.0.0.1:7233` |
 | `NEXUS_TEMPORAL_NAMESPACE` | Temporal namespace | `default` |
 | `NEXUS_TASK_QUEUE` | the workers' task queue | `nexus` |
+| `NEXUS_SIGNAL_ROLES` | roles of `system:signal`, the actor of unsigned signals, by commas | none |
 | `NEXUS_JWT_SECRET` | signs tokens; 32 characters or more | `secret` in the data folder |
 | `NEXUS_DEFINITIONS` | the watched folder of definitions | `definitions/` of the checkout |
 | `NEXUS_WEB_UI_URL` | where Temporal's Web UI is for a browser | `http://127.0.0.1:8233` |
@@ -58,6 +59,7 @@ class Settings:
         temporal_address: host:port of Temporal's frontend.
         temporal_namespace: Temporal namespace of all tenants.
         task_queue: Task queue of the workers.
+        signal_roles: Roles of the actor of unsigned signals (R27).
         jwt_secret: Key of the tokens' HS256; "" where none has been made yet.
         definitions: Watched folder of definition documents.
         web_ui_url: Base of links to Temporal's Web UI, without a slash at its end.
@@ -68,6 +70,7 @@ class Settings:
     temporal_address: str = "127.0.0.1:7233"
     temporal_namespace: str = "default"
     task_queue: str = "nexus"
+    signal_roles: tuple[str, ...] = ()
     jwt_secret: str = ""
     definitions: Path
     web_ui_url: str = "http://127.0.0.1:8233"
@@ -94,6 +97,9 @@ class Settings:
             temporal_address=text("NEXUS_TEMPORAL_ADDRESS", "127.0.0.1:7233"),
             temporal_namespace=text("NEXUS_TEMPORAL_NAMESPACE", "default"),
             task_queue=text("NEXUS_TASK_QUEUE", "nexus"),
+            signal_roles=tuple(
+                role.strip() for role in text("NEXUS_SIGNAL_ROLES", "").split(",") if role.strip()
+            ),
             jwt_secret=text("NEXUS_JWT_SECRET", "") or _stored_secret(data_dir),
             definitions=Path(text("NEXUS_DEFINITIONS", str(default_definitions())))
             .expanduser()

@@ -33,6 +33,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
             "NEXUS_TEMPORAL_ADDRESS": "temporal:7233",
             "NEXUS_TEMPORAL_NAMESPACE": "crm",
             "NEXUS_TASK_QUEUE": "mine",
+            "NEXUS_SIGNAL_ROLES": "crm, billing",
             "NEXUS_JWT_SECRET": SECRET,
             "NEXUS_DEFINITIONS": str(tmp_path / "definitions"),
             "NEXUS_WEB_UI_URL": "https://temporal.example.com/",
@@ -42,6 +43,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     assert settings.temporal_address == "temporal:7233"
     assert settings.temporal_namespace == "crm"
     assert settings.task_queue == "mine"
+    assert settings.signal_roles == ("crm", "billing")
     assert settings.jwt_secret == SECRET
     assert settings.definitions == tmp_path / "definitions"
     assert settings.web_ui_url == "https://temporal.example.com"
