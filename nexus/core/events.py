@@ -160,7 +160,7 @@ class TimerFired(Event):
     name: ClassVar[str] = "timer_fired"
     timer: str
     transition: str
-    outcome: Literal["taken", "condition_not_met", "invalid_data"]
+    outcome: Literal["taken", "condition_not_met", "invalid_data", "too_large"]
     why: tuple[Mapping[str, object], ...] = ()
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from nexus.core.commands import SYSTEM_ACTOR
 from nexus.core.decision import Decision
 from nexus.core.durations import format_duration
-from nexus.core.errors import Rejected
+from nexus.core.errors import RefusalCode, Rejected
 from nexus.core.events import (
     DataChanged,
     IncidentRaised,
@@ -25,6 +25,9 @@ from nexus.core.state import Data, Record, Timer
 from nexus.core.validation import check_computed, check_record_data
 
 AUTO_LIMIT = 50  # automatic transitions in a row (R5)
+# Records of one instance. A clock that creates a record with the same clock would double them
+# at every turn, and nobody would be there to be refused.
+MOST_RECORDS = 1_000
 
 Cause = Literal["start", "action", "auto", "event", "after"]
 
@@ -67,7 +70,7 @@ def take(
     """Take a transition whose condition holds: compute its data, leave, enter, create.
 
     Raises:
-        Rejected: `invalid_data`, if what it computes cannot be kept.
+        Rejected: `invalid_data`, if what it computes cannot be kept; `too_large`.
     """
     scope = decision.scope(record, given)
     changes = compute(transition.set, scope, f"{transition.name}.set")
@@ -107,8 +110,10 @@ def create_record(
     """Create a record, in the first stage of its entity if that has stages. Returns its id.
 
     Raises:
-        Rejected: `invalid_data`.
+        Rejected: `invalid_data`; `too_large`, if the instance has as many as it may.
     """
+    if len(decision.state.records) >= MOST_RECORDS:
+        raise Rejected("too_large", f"An instance has at most {MOST_RECORDS:,} records.")
     entity = decision.program.entities[entity_name]
     check_record_data(decision.program, entity, decision.state.data, data)
     number = 1 + sum(r.entity == entity_name for r in decision.state.records.values())
@@ -205,14 +210,14 @@ def timer_due(decision: Decision, timer: Timer) -> None:
         take(decision, transition, record, "after")
     except Rejected as refusal:
         decision.back_to(before)
-        _fired(decision, timer, "invalid_data")
+        _fired(decision, timer, refusal.code)
         _not_taken(decision, transition, record, refusal)
 
 
 def _fired(
     decision: Decision,
     timer: Timer,
-    outcome: Literal["taken", "condition_not_met", "invalid_data"],
+    outcome: RefusalCode | Literal["taken"],
     reason: Reason | None = None,
 ) -> None:
     decision.emit(

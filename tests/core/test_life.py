@@ -13,8 +13,10 @@ from nexus.core.events import (
     RecordClosed,
     RecordCreated,
     StageEntered,
+    TimerFired,
 )
 from nexus.core.state import NOBODY, Assignees
+from nexus.core.transitions import MOST_RECORDS
 from tests.core.playing import ANN, BOB, NOON, Document, Play, lead, names, only, refused, whys
 
 GO = {"from": "new", "to": "qualified"}
@@ -726,6 +728,19 @@ def test_a_record_that_cannot_be_created_refuses_the_whole_action() -> None:
     before = play.state
     refused("invalid_data", lambda: play.act("go"), "unknown field 'phone'")
     assert play.state is before
+
+
+def test_an_instance_has_at_most_a_thousand_records() -> None:
+    """R28: refused, however the next one would come about."""
+    document = lead({"go": {"from": "new", "to": "new", "creates": "lead", "on": {"after": "1h"}}})
+    play = started(document, *[NewRecord("lead")] * MOST_RECORDS)
+    refused("too_large", lambda: play.add("lead"), "at most 1,000 records")
+    events = play.due("lead-1/1/after:go")
+    assert names(events) == ["timer_fired", "incident_raised"]
+    assert only(events, TimerFired).outcome == "too_large"
+    assert len(play.state.records) == MOST_RECORDS
+    too_many = [NewRecord("lead")] * (MOST_RECORDS + 1)
+    refused("too_large", lambda: Play(lead()).start(records=too_many))
 
 
 def test_a_transition_to_the_end_that_creates_keeps_the_instance_open() -> None:

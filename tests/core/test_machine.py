@@ -1,0 +1,284 @@
+"""What holds for every definition and every sequence of commands (design 1, issue's tests)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from datetime import timedelta
+
+import msgspec
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from nexus.core import (
+    Compiled,
+    DefinitionError,
+    Program,
+    Rejected,
+    State,
+    can,
+    decide,
+    evolve,
+    load_definition,
+    step,
+)
+from nexus.core.codec import Carried, decode_carried, encode_carried
+from nexus.core.commands import (
+    Act,
+    Actor,
+    Command,
+    RefusedSignal,
+    Start,
+    Stop,
+    TimerDue,
+    dump_command,
+    parse_command,
+)
+from nexus.core.events import AnyEvent, InstanceEnded, StageEntered
+from nexus.core.projection import Projection, RecordRow, TimerRow
+from nexus.core.rows import Identity, history_row, project, snapshot
+from tests.core import drawn
+from tests.core.playing import ACME, ANN, DEFINITIONS, NOON, compiled
+
+IDENTITY = Identity("run", "tenant", "workflow")
+
+
+class Writer:
+    """What a storage does with projections, in two dictionaries."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, RecordRow] = {}
+        self.timers: dict[str, TimerRow] = {}
+        self.seq = 0
+
+    def write(self, projection: Projection) -> None:
+        if projection.complete:
+            self.records.clear()
+            self.timers.clear()
+        changed = {row.id for row in projection.records}
+        self.records.update((row.id, row) for row in projection.records)
+        self.timers = {id_: row for id_, row in self.timers.items() if row.record not in changed}
+        self.timers.update((row.id, row) for row in projection.timers)
+        for row in projection.history:
+            self.seq += 1
+            assert row.seq == self.seq
+
+
+class Instances(RuleBasedStateMachine):
+    """One instance of a drawn definition, to which drawn commands happen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.program: Program = compiled({"id": "none"}).program
+        self.state = State()
+        self.events: list[AnyEvent] = []
+        self.writer = Writer()
+        self.now = NOON
+
+    @initialize(document=drawn.definitions(), data=drawn.DATA)
+    def begin(self, document: drawn.Document, data: drawn.Document) -> None:
+        self.program = compiled(document).program
+        self.give(Start(actor=ANN, subject=ACME, data=data))
+
+    def give(self, command: Command) -> None:
+        before = encode_carried(Carried(self.state))
+        try:
+            events, state = step(self.program, self.state, command, self.now)
+        except Rejected as caught:
+            refusal = caught
+        else:
+            assert decide(self.program, self.state, command, self.now) == events
+            self.apply(events, state)
+            return
+        event(refusal.code)
+        json.dumps(refusal.details)
+        assert encode_carried(Carried(self.state)) == before
+
+    def apply(self, events: tuple[AnyEvent, ...], state: State) -> None:
+        """What a shell does with a decision."""
+        assert state == functools.reduce(evolve, events, self.state)
+        for happened in events:
+            event(happened.name)
+        self.events += events
+        self.state = state
+        if self.state.subject is not None:
+            rows = [history_row(happened) for happened in events]
+            projection = project(IDENTITY, self.program, self.state, rows)
+            text = msgspec.json.encode(projection)
+            self.writer.write(msgspec.json.decode(text, type=Projection))
+
+    # One rule, since a run in which hypothesis leaves out the commands tells nothing.
+    @rule(data=st.data(), kind=st.sampled_from(["command"] * 7 + ["time", "time", "shell"]))
+    def something_happens(self, data: st.DataObject, kind: str) -> None:
+        if kind == "time":
+            self.time_passes(data.draw(st.sampled_from([0.5, 1, 24])))
+        elif kind == "shell" and self.state.status == "active":
+            signal = RefusedSignal(actor=Actor("system:signal"), code="wrong_stage", message="no")
+            self.give(Stop() if data.draw(st.integers(0, 3)) == 3 else signal)
+            self.stale_clocks_change_nothing()
+        else:
+            self.command(data.draw(drawn.commands(self.program, self.state)))
+
+    def command(self, command: Command) -> None:
+        assert not isinstance(command, TimerDue | Stop | RefusedSignal)
+        assert parse_command(dump_command(command)) == command
+        if isinstance(command, Act):
+            self.ask(command)
+        self.give(command)
+
+    def ask(self, act: Act) -> None:
+        """`can` says what the action gets; its data alone is not judged."""
+        answer = can(self.program, self.state, act, self.now)
+        json.dumps(answer)
+        try:
+            decide(self.program, self.state, act, self.now)
+        except Rejected as caught:
+            refusal = caught
+        else:
+            assert answer["allowed"] is True
+            return
+        if answer["allowed"]:
+            assert refusal.code in ("invalid_data", "self_assign")
+        else:
+            assert (answer["code"], answer["message"]) == (refusal.code, refusal.message)
+
+    def time_passes(self, hours: float) -> None:
+        until = self.now + timedelta(hours=hours)
+        for _ in range(20):  # a shell may be late: what is left comes due the next time
+            due = [timer for timer in self.state.timers.values() if timer.due <= until]
+            if not due:
+                break
+            timer = min(due, key=lambda one: (one.due, one.id))
+            self.now = max(self.now, timer.due)
+            self.give(TimerDue(timer=timer.id))
+            assert timer.id not in self.state.timers
+        self.now = until
+
+    def stale_clocks_change_nothing(self) -> None:
+        armed = {t.id for e in self.events if isinstance(e, StageEntered) for t in e.timers}
+        for timer in sorted(armed - set(self.state.timers)):
+            stale = TimerDue(timer=timer)
+            assert step(self.program, self.state, stale, self.now) == ((), self.state)
+
+    @invariant()
+    def events_are_numbered_without_gaps(self) -> None:
+        assert [happened.seq for happened in self.events] == list(range(1, len(self.events) + 1))
+        assert self.state.seq == len(self.events)
+
+    @invariant()
+    def replaying_the_events_gives_the_state(self) -> None:
+        assert functools.reduce(evolve, self.events, State()) == self.state
+
+    @invariant()
+    def the_state_comes_back_from_bytes(self) -> None:
+        assert decode_carried(encode_carried(Carried(self.state))).state == self.state
+
+    @invariant()
+    def no_event_follows_the_end(self) -> None:
+        ends = [happened.seq for happened in self.events if isinstance(happened, InstanceEnded)]
+        assert ends == ([len(self.events)] if self.state.ended else [])
+
+    @invariant()
+    def every_record_stands_in_one_stage_of_its_entity(self) -> None:
+        for record in self.state.records.values():
+            stages = self.program.entities[record.entity].stages
+            if record.stage is None:
+                assert not stages
+                assert record.visit == 0
+                continue
+            assert record.visit >= 1
+            final = stages[record.stage].final
+            assert record.status == ("final" if final else "open") or record.status == "closed"
+
+    @invariant()
+    def clocks_belong_to_the_current_visit_of_open_records(self) -> None:
+        for id_, timer in self.state.timers.items():
+            record = self.state.records[timer.record]
+            assert id_ == timer.id == f"{record.id}/{record.visit}/after:{timer.name}"
+            assert record.status == "open"
+            assert not self.state.ended
+            assert record.stage in self.program.transitions[timer.name].sources
+
+    @invariant()
+    def an_active_instance_has_something_left_to_do(self) -> None:
+        staged = [r for r in self.state.records.values() if r.stage is not None]
+        if self.state.status == "active" and staged:
+            assert any(record.status == "open" for record in staged)
+
+    @invariant()
+    def what_was_projected_is_what_a_snapshot_shows(self) -> None:
+        if self.state.subject is None:
+            return
+        whole = snapshot(IDENTITY, self.program, self.state)
+        records = sorted(self.writer.records.values(), key=lambda row: row.position)
+        timers = sorted(self.writer.timers.values(), key=lambda row: (row.trigger_at, row.id))
+        assert msgspec.json.encode(records) == msgspec.json.encode(whole.records)
+        assert msgspec.json.encode(timers) == msgspec.json.encode(whole.timers)
+
+
+Instances.TestCase.settings = settings(
+    max_examples=100,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+TestInstances = Instances.TestCase
+
+
+# --- definitions -----------------------------------------------------------------------------
+
+SAMPLES = [json.loads(path.read_text()) for path in sorted(DEFINITIONS.glob("*.json"))]
+
+
+def read(text: str) -> None:
+    """Loading gives a program, or problems that are located; never anything else."""
+    try:
+        found = load_definition(text, "drawn.json")
+    except DefinitionError as caught:
+        error = caught
+    else:
+        assert isinstance(found, Compiled)
+        assert all(problem.severity == "warning" for problem in found.warnings)
+        assert found.text == text
+        return
+    assert any(problem.severity == "error" for problem in error.problems)
+    lines = text.split("\n")
+    for problem in error.problems:
+        assert problem.code
+        assert problem.message
+        assert problem.source == "drawn.json"
+        assert 1 <= problem.line <= len(lines)
+        assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
+        assert problem.pointer == "" or problem.pointer.startswith("/")
+        assert str(problem).startswith(f"drawn.json:{problem.line}:{problem.column}: ")
+
+
+@given(drawn.definitions())
+def test_every_drawn_definition_can_run(document: drawn.Document) -> None:
+    """What the machine above plays with is what the language allows."""
+    assert compiled(document).program.id == "drawn"
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+def test_any_document_gives_a_program_or_located_problems(data: st.DataObject) -> None:
+    """Design 3: what cannot run gets a located error, never anything else."""
+    document = data.draw(st.sampled_from(SAMPLES) | drawn.definitions())
+    read(json.dumps(data.draw(drawn.broken(document)), indent=1))
+
+
+@given(st.data())
+def test_any_text_gives_a_program_or_located_problems(data: st.DataObject) -> None:
+    """Design 3: the same of texts that are hardly JSON any more."""
+    text = json.dumps(data.draw(st.sampled_from(SAMPLES)), indent=1)
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 20)))
+    read(text[:start] + data.draw(st.text(max_size=5)) + text[end:])
+
+
+@given(st.dictionaries(st.text(max_size=8), drawn.SCRAPS, max_size=5))
+def test_any_names_and_values_give_a_program_or_located_problems(document: object) -> None:
+    """Design 3."""
+    read(json.dumps(document))
+    read(json.dumps({"id": "x", "entities": document, "transitions": document, "roles": document}))
