@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from nexus.core.events import (
     AnyEvent,
@@ -25,45 +26,50 @@ from nexus.core.state import Record, State, Timer
 
 def evolve(state: State, event: AnyEvent) -> State:
     """The state after one event. Never raises on an event that `decide` emitted for this state."""
+    return replace(state, seq=event.seq, updated_at=event.at, **_changes(state, event))
+
+
+def _changes(state: State, event: AnyEvent) -> dict[str, Any]:
+    """The fields of the state that an event changes, beside those that each one does."""
     match event:
         case StageEntered():
-            state = _stage_entered(state, event)
-        case DataChanged():
-            state = _data_changed(state, event)
-        case Assigned(record=str(record)):
-            state = _with(state, replace(state.records[record], assignees=event.assignees))
+            return _stage_entered(state, event)
+        case DataChanged(record=None):
+            return {"data": {**state.data, **event.changes}}
+        case DataChanged(record=str(id_)):
+            record = state.records[id_]
+            return _with(state, replace(record, data={**record.data, **event.changes}))
+        case Assigned(record=str(id_)):
+            return _with(state, replace(state.records[id_], assignees=event.assignees))
         case TimerFired():
-            timers = {key: timer for key, timer in state.timers.items() if key != event.timer}
-            state = replace(state, timers=timers)
-        case RecordCreated(record=str(record)):
+            return {"timers": {k: timer for k, timer in state.timers.items() if k != event.timer}}
+        case RecordCreated(record=str(id_)):
             created = Record(
-                id=record,
+                id=id_,
                 entity=event.entity,
                 created_at=event.at,
                 data=event.data,
                 parent=event.parent,
             )
-            state = _with(state, created)
-        case RecordClosed(record=str(record)):
-            closed = replace(state.records[record], status="closed")
-            state = replace(_with(state, closed), timers=_without_timers_of(state.timers, record))
+            return _with(state, created)
+        case RecordClosed(record=str(id_)):
+            closed = replace(state.records[id_], status="closed")
+            return {**_with(state, closed), "timers": _without_timers_of(state.timers, id_)}
         case InstanceStarted():
-            state = replace(
-                state,
-                status="active",
-                subject=event.subject,
-                data=event.data,
-                started_by=event.actor,
-                started_at=event.at,
-            )
+            return {
+                "status": "active",
+                "subject": event.subject,
+                "data": event.data,
+                "started_by": event.actor,
+                "started_at": event.at,
+            }
         case InstanceEnded():
-            state = replace(state, status=event.status, ended_at=event.at, timers={})
+            return {"status": event.status, "ended_at": event.at, "timers": {}}
         case _:
-            pass  # ActionTaken and its like are facts for the history alone
-    return replace(state, seq=event.seq, updated_at=event.at)
+            return {}  # ActionTaken and its like are facts for the history alone
 
 
-def _stage_entered(state: State, event: StageEntered) -> State:
+def _stage_entered(state: State, event: StageEntered) -> dict[str, Any]:
     assert event.record is not None
     before = state.records[event.record]
     entered = replace(
@@ -78,18 +84,11 @@ def _stage_entered(state: State, event: StageEntered) -> State:
     )
     timers = _without_timers_of(state.timers, event.record)
     timers.update((timer.id, timer) for timer in event.timers)
-    return replace(_with(state, entered), timers=timers)
+    return {**_with(state, entered), "timers": timers}
 
 
-def _data_changed(state: State, event: DataChanged) -> State:
-    if event.record is None:
-        return replace(state, data={**state.data, **event.changes})
-    record = state.records[event.record]
-    return _with(state, replace(record, data={**record.data, **event.changes}))
-
-
-def _with(state: State, record: Record) -> State:
-    return replace(state, records={**state.records, record.id: record})
+def _with(state: State, record: Record) -> dict[str, Any]:
+    return {"records": {**state.records, record.id: record}}
 
 
 def _without_timers_of(timers: Mapping[str, Timer], record: str) -> dict[str, Timer]:
