@@ -30,7 +30,7 @@ ROUNDS = range(int(os.environ.get("NEXUS_KILL_ROUNDS", "1")))
 def test_nothing_acknowledged_is_lost_when_a_part_is_killed_amid_fifty_instances(
     platform: Platform, part: Part, round_: int
 ) -> None:
-    """REL-001, REL-003, REL-004; issue "the main job", 9."""
+    """REL-001, REL-003, REL-004."""
     crowd = Crowd(platform)
 
     start = {
