@@ -215,6 +215,7 @@ def present_finding(finding: DefinitionProblem) -> dict[str, object]:
         "expected": finding.expected,
         "found": finding.found,
         "suggestion": finding.suggestion,
+        "excerpt": finding.excerpt,
     }
     entry.update((name, value) for name, value in optional.items() if value)
     return entry

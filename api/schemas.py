@@ -241,6 +241,13 @@ class Finding(BaseModel):
     expected: str | None = None
     found: str | None = None
     suggestion: str | None = None
+    excerpt: Annotated[
+        str | None,
+        Field(
+            description="The line of an expression that is meant, and carets below the wrong part.",
+            examples=["dta.score > 50\n^^^"],
+        ),
+    ] = None
 
 
 class StoredDefinition(BaseModel):

@@ -21,19 +21,28 @@ from nexus.core.expressions import (
     DEFAULT_NAMES,
     Expression,
     ExpressionError,
+    Room,
     Unknown,
+    because,
     merge,
     parse,
     shown,
+    shown_reason,
 )
 from nexus.core.expressions.errors import closest
+from nexus.core.expressions.values import MAX_ELEMENTS
 
 Scope = Mapping[str, object]
 
 MAX_DEPTH = 32
 """Deepest nesting of `all`, `any` and `not`."""
 
+MAX_PARTS = 500
+"""Most parts of one condition, with those of its expressions: a bound on the work of asking it."""
+
 _SHOWN = 200
+
+Explained = dict[str, object]
 
 
 class Condition(Protocol):
@@ -53,8 +62,17 @@ class Condition(Protocol):
         """Whether it holds; never raises."""
         ...
 
-    def explain(self, scope: Scope) -> dict[str, object]:
+    @property
+    def size(self) -> int:
+        """How many parts it has, itself included."""
+        ...
+
+    def explain(self, scope: Scope) -> Explained:
         """What it gives and what it saw, as `Expression.explain` has it."""
+        ...
+
+    def tell(self, scope: Scope, room: Room) -> tuple[bool | Unknown, Explained]:
+        """Whether it holds, and the explanation, as far as there is room."""
         ...
 
 
@@ -69,7 +87,7 @@ class Membership:
     """
 
     text: str
-    wanted: tuple[str | int | float, ...]
+    wanted: frozenset[str | int | float]
     paths: tuple[str, ...]
     _lookups: tuple[Expression, ...]
 
@@ -79,20 +97,34 @@ class Membership:
         return frozenset[str]().union(*(lookup.names for lookup in self._lookups))
 
     def holds(self, scope: Scope) -> bool | Unknown:
-        """Unknown only where none of the paths leads to anything."""
+        """Unknown only where none of the paths leads to anything that can be searched."""
         there = False
+        too_long: Unknown | None = None
         for lookup in self._lookups:
             value = lookup.evaluate(scope)
             if isinstance(value, Unknown) or value is None:
                 continue
             there = True
             items = value if isinstance(value, list | tuple | set | frozenset) else (value,)
-            if any(_is_one(item, self.wanted) for item in items):
+            if len(items) > MAX_ELEMENTS:
+                too_long = because(f"{lookup.text} has more than {MAX_ELEMENTS:,} elements")
+            elif any(_is_one(item, self.wanted) for item in items):
                 return True
+        if too_long is not None:
+            return too_long
         return False if there else Unknown(missing=self.paths)
 
-    def explain(self, scope: Scope) -> dict[str, object]:
+    @property
+    def size(self) -> int:
+        """How many parts it has."""
+        return 1
+
+    def explain(self, scope: Scope) -> Explained:
         """What it gives and what it saw."""
+        return self.tell(scope, Room())[1]
+
+    def tell(self, scope: Scope, room: Room) -> tuple[bool | Unknown, Explained]:
+        """Whether it holds, and the explanation, as far as there is room."""
         values: dict[str, object] = {}
         missing: list[str] = []
         for lookup in self._lookups:
@@ -101,14 +133,14 @@ class Membership:
                 missing.append(lookup.text)
             else:
                 values[lookup.text] = shown(value)
-        return _explained(self.text, self.holds(scope), values, missing)
+        result = self.holds(scope)
+        room.left -= len(self.text) + len(str(values)) + len(str(missing))
+        return result, _explained(self.text, result, values, missing)
 
 
-def _is_one(item: object, wanted: Iterable[object]) -> bool:
-    # 1 and True are one thing to Python, and two in JSON.
-    return any(
-        item == value and isinstance(item, bool) == isinstance(value, bool) for value in wanted
-    )
+def _is_one(item: object, wanted: frozenset[str | int | float]) -> bool:
+    # 1 and True are one thing to Python, and two in JSON; none of those wanted is a boolean.
+    return isinstance(item, str | int | float) and not isinstance(item, bool) and item in wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,45 +167,68 @@ class Connective:
         """Dotted paths that it reads."""
         return tuple(dict.fromkeys(path for part in self.parts for path in part.paths))
 
+    @property
+    def size(self) -> int:
+        """How many parts it has, itself included."""
+        return 1 + sum(part.size for part in self.parts)
+
     def holds(self, scope: Scope) -> bool | Unknown:
-        """Kleene's `and`, `or`, `not`."""
-        if self.connective == "not":
-            inner = self.parts[0].holds(scope)
-            return inner if isinstance(inner, Unknown) else not inner
+        """Kleene's `and`, `or`, `not`; a part is asked only while it can still matter."""
+        return self._joined(part.holds(scope) for part in self.parts)
+
+    def _joined(self, results: Iterable[bool | Unknown]) -> bool | Unknown:
         settles = self.connective == "any"
         unknown: Unknown | None = None
-        for part in self.parts:
-            result = part.holds(scope)
+        for result in results:
             if isinstance(result, Unknown):
                 unknown = merge(unknown, result)
+            elif self.connective == "not":
+                return not result
             elif result is settles:
                 return settles
         return (not settles) if unknown is None else unknown
 
-    def explain(self, scope: Scope) -> dict[str, object]:
+    def explain(self, scope: Scope) -> Explained:
         """What it gives and what it saw, with the same for each part."""
-        parts = [part.explain(scope) for part in self.parts]
+        return self.tell(scope, Room())[1]
+
+    def tell(self, scope: Scope, room: Room) -> tuple[bool | Unknown, Explained]:
+        """Whether it holds, and the explanation, as far as there is room."""
+        room.left -= len(self.text)
+        results: list[bool | Unknown] = []
+        parts: list[Explained] = []
         values: dict[str, object] = {}
         missing: dict[str, None] = {}
-        for part in parts:
-            values.update(part["values"])  # type: ignore[call-overload]  # an explanation's shape
-            missing.update(dict.fromkeys(part["missing"]))  # type: ignore[call-overload]  # as above
-        explained = _explained(self.text, self.holds(scope), values, list(missing))
+        for part in self.parts:
+            if room.is_full:
+                results.append(part.holds(scope))
+                continue
+            result, told = part.tell(scope, room)
+            results.append(result)
+            parts.append(told)
+            values.update(told["values"])  # type: ignore[call-overload]  # an explanation's shape
+            missing.update(dict.fromkeys(told["missing"]))  # type: ignore[call-overload]  # as above
+        # What the parts saw stands here once more, and so takes its room once more.
+        room.left -= len(str(values)) + len(str([*missing]))
+        result = self._joined(results)
+        explained = _explained(self.text, result, values, list(missing))
         explained["parts"] = parts
-        return explained
+        if len(parts) < len(self.parts) or any("cut" in part for part in parts):
+            explained["cut"] = True
+        return result, explained
 
 
 def _explained(
     text: str, result: bool | Unknown, values: dict[str, object], missing: list[str]
-) -> dict[str, object]:
-    explained: dict[str, object] = {
+) -> Explained:
+    explained: Explained = {
         "expression": text,
         "result": "unknown" if isinstance(result, Unknown) else result,
         "values": values,
         "missing": missing,
     }
     if isinstance(result, Unknown):
-        explained["reason"] = result.reason
+        explained["reason"] = shown_reason(result)
     return explained
 
 
@@ -192,7 +247,17 @@ def compile_condition(
     Returns:
         None where anything was reported, since half a condition means something else.
     """
-    return _Reader(report, names).read(doc, pointer, 1)
+    condition = _Reader(report, names).read(doc, pointer, 1)
+    if condition is None or condition.size <= MAX_PARTS:
+        return condition
+    report(
+        "invalid_condition",
+        pointer,
+        f"the condition has {condition.size:,} parts, at most {MAX_PARTS} are allowed",
+        expected=f"at most {MAX_PARTS} parts; `in` with a list takes the place of many",
+        found=f"{condition.size:,} parts",
+    )
+    return None
 
 
 class _Reader:
@@ -260,16 +325,15 @@ class _Reader:
         try:
             return parse(text, self._names)
         except ExpressionError as error:
-            place = (
-                f" (at character {error.offset + 1}: {error.caret(text).splitlines()[0].strip()})"
-            )
             self._report(
                 "invalid_expression",
                 pointer,
-                error.message + (place if text.strip() else ""),
+                error.message,
                 expected=error.expected,
                 found=error.found,
                 suggestion=error.suggestion,
+                offset=error.offset,
+                excerpt=error.caret(text),
             )
             return None
 
@@ -323,7 +387,7 @@ class _Reader:
 
 
 def _membership(doc: object, wanted: list[Any], paths: tuple[str, ...]) -> Condition:
-    return Membership(_json(doc), tuple(wanted), paths, tuple(parse(path) for path in paths))
+    return Membership(_json(doc), frozenset(wanted), paths, tuple(parse(path) for path in paths))
 
 
 def _json(doc: object) -> str:

@@ -73,6 +73,9 @@ class Problem:
         line: 1-based line in the text; 0 where there is no text.
         column: 1-based column in the text; 0 where there is no text.
         source: File name, or "" where the document came without one.
+        offset: Where in the string at `pointer` the trouble starts, in characters from
+            0; line and column then name that character. None: the value as a whole.
+        excerpt: The line of that string that is meant, and carets below the wrong part.
     """
 
     code: str
@@ -85,6 +88,8 @@ class Problem:
     line: int = 0
     column: int = 0
     source: str = ""
+    offset: int | None = None
+    excerpt: str | None = None
 
     def __str__(self) -> str:
         place = self.source or "definition"
@@ -108,6 +113,8 @@ class Report(Protocol):
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,
+        offset: int | None = None,
+        excerpt: str | None = None,
     ) -> None:
         """Report one problem; see `Problem` for the parts."""
         ...

@@ -24,6 +24,10 @@ _PLAIN = re.compile(r'[^"\\\x00-\x1f\ud800-\udfff]*')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"-?\w+")
 _HEX = re.compile(r"[0-9a-fA-F]{4}")
+# One character of a string as it is read: a pair of escaped surrogates is one as well.
+_CHARACTER = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\"\n]"
+)
 _ESCAPES = dict(zip('"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True))
 _WORDS = ("true", "false", "null")
 _ELSEWHERE = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
@@ -47,10 +51,12 @@ class Scan:
     """What a reading found.
 
     Attributes:
+        text: What was read.
         places: JSON pointer → offsets of the value and of its key.
         findings: What is wrong, in the order of the text.
     """
 
+    text: str
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -67,11 +73,30 @@ def scan(text: str) -> Scan:
     return reader.result
 
 
+def after_characters(text: str, start: int, count: int) -> int:
+    """The offset that lies some characters further in a string of JSON text.
+
+    Args:
+        text: JSON text that was read without a finding.
+        start: Offset after the string's opening quote.
+        count: Characters of the string as it is read, where an escape is one.
+
+    Returns:
+        At most the offset of the closing quote.
+    """
+    for _ in range(count):
+        match = _CHARACTER.match(text, start)
+        if match is None:
+            break
+        start = match.end()
+    return start
+
+
 class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        self.result = Scan()
+        self.result = Scan(text)
 
     def document(self) -> None:
         self._space()

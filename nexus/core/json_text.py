@@ -15,7 +15,15 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from nexus.core.errors import DefinitionError, Problem, escape_pointer
-from nexus.core.json_scan import INT_MAX, INT_MIN, MAX_DEPTH, Finding, Scan, scan
+from nexus.core.json_scan import (
+    INT_MAX,
+    INT_MIN,
+    MAX_DEPTH,
+    Finding,
+    Scan,
+    after_characters,
+    scan,
+)
 
 MAX_BYTES = 1024 * 1024
 """Largest text, in bytes of UTF-8."""
@@ -215,6 +223,20 @@ class Positions:
         An element of a list has no key, and answers with its own place.
         """
         return self._place(pointer, 1)
+
+    def inside(self, pointer: str, offset: int) -> tuple[int, int]:
+        """Line and column of a character of the string at a JSON pointer.
+
+        Args:
+            pointer: Of a string; any other value answers with its own place.
+            offset: 0-based, in the string as it is read: an escape is one
+                character. Its length stands for the closing quote.
+        """
+        scanned, lines = self._scan()
+        place = scanned.places.get(pointer)
+        if place is None or not scanned.text.startswith('"', place[0]):
+            return self.value(pointer)
+        return lines.place(after_characters(scanned.text, place[0] + 1, offset))
 
     def _place(self, pointer: str, which: int) -> tuple[int, int]:
         scanned, lines = self._scan()

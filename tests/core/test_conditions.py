@@ -28,6 +28,8 @@ class Findings:
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,
+        offset: int | None = None,
+        excerpt: str | None = None,
     ) -> None:
         self.all.append(
             {
@@ -37,6 +39,8 @@ class Findings:
                 "expected": expected,
                 "found": found,
                 "suggestion": suggestion,
+                "offset": offset,
+                "excerpt": excerpt,
             }
         )
 
@@ -216,7 +220,11 @@ class TestProblems:
     def test_a_broken_expression_is_shown_with_its_place(self) -> None:
         (finding,) = refused("data.score > 50 and dta.x == 1")
         assert finding["code"] == "invalid_expression"
-        assert str(finding["message"]).startswith("there is no name 'dta' here (at character 21: ")
+        assert finding["message"] == "there is no name 'dta' here"
+        assert finding["offset"] == 20
+        assert finding["excerpt"] == (
+            "data.score > 50 and dta.x == 1\n                    ^^^"
+        )
         assert finding["suggestion"] == "data"
         (empty,) = refused("")
         assert empty["message"] == "the expression ends where a value should stand"
@@ -252,6 +260,14 @@ class TestProblems:
         assert compiled(doc).holds(SCOPE) is False
         (finding,) = refused({"not": doc})
         assert finding["message"] == "the condition is nested deeper than 32"
+
+    def test_work_has_an_end(self) -> None:
+        """A condition has as many parts as an expression may have, however they are spread."""
+        doc = {"any": ["data.score > 50"] * 99}
+        assert compiled(doc).size == 1 + 99 * 4
+        (finding,) = refused({"not": {"any": ["data.score > 50"] * 125}})
+        assert finding["code"] == "invalid_condition"
+        assert finding["message"] == "the condition has 502 parts, at most 500 are allowed"
 
     def test_names_may_be_fewer(self) -> None:
         findings = Findings()

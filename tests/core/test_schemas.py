@@ -28,6 +28,8 @@ class Findings:
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,
+        offset: int | None = None,
+        excerpt: str | None = None,
     ) -> None:
         assert (severity == "error") == (code == "invalid_schema")
         self.all.append((code, pointer, message, suggestion))

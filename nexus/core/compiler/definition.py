@@ -97,8 +97,11 @@ def _located(problems: Iterable[Problem], text: str, source: str) -> tuple[Probl
     positions = Positions(text)
     placed = []
     for problem in problems:
-        of_key = problem.code in ("unknown_key", "no_effect_yet")
-        line, column = (positions.key if of_key else positions.value)(problem.pointer)
+        if problem.offset is not None:
+            line, column = positions.inside(problem.pointer, problem.offset)
+        else:
+            of_key = problem.code in ("unknown_key", "no_effect_yet")
+            line, column = (positions.key if of_key else positions.value)(problem.pointer)
         placed.append(replace(problem, line=line, column=column, source=source))
     return tuple(sorted(placed, key=lambda problem: (problem.line, problem.column)))
 

@@ -42,6 +42,8 @@ class Problems:
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,
+        offset: int | None = None,
+        excerpt: str | None = None,
     ) -> None:
         """Report one problem.
 
@@ -57,6 +59,8 @@ class Problems:
                 expected=expected,
                 found=None if found is None else shown(found),
                 suggestion=suggestion,
+                offset=offset,
+                excerpt=excerpt,
             )
         )
         self._errors += severity == "error"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -23,6 +24,8 @@ from nexus.core.program import Computed, Creates, Entity, Transition, Trigger
 from nexus.core.schemas import compile_data_schema
 
 EVERY_STAGE = "*"
+
+_BARE = re.compile(r"[^\W\d][\w ,.:!-]{0,60}")
 
 
 def compile_transitions(
@@ -311,11 +314,12 @@ class _Reader:
                     self.report(
                         "invalid_expression",
                         here,
-                        f"{error.message}\n{error.caret(source)}",
-                        expected=error.expected
-                        or "an expression; text stands in quotes: \"'won'\"",
-                        found=source,
+                        error.message,
+                        expected=_expected(source, error),
+                        found=error.found,
                         suggestion=error.suggestion,
+                        offset=error.offset,
+                        excerpt=error.caret(source),
                     )
             elif source is None or isinstance(source, bool | int | float):
                 computed.append(Computed(key, None, source))
@@ -355,6 +359,12 @@ class _Reader:
             return None
         copied = () if explicit else _fields_in_common(own, entity)
         return Creates(entity_name, data, copied)
+
+
+def _expected(source: str, error: ExpressionError) -> str | None:
+    """Who writes `"status": "won"` mostly means the text."""
+    quoted = f"text in quotes: \"'{source}'\"" if _BARE.fullmatch(source) else None
+    return ", or ".join(filter(None, (error.expected, quoted))) or None
 
 
 def _fields_in_common(source: Entity | None, target: Entity) -> tuple[str, ...]:

@@ -10,21 +10,24 @@ depends on its text and its scope alone, so that it is the same at every replay.
 """
 
 from nexus.core.expressions.errors import ExpressionError
+from nexus.core.expressions.explanation import Room, shown, shown_reason
 from nexus.core.expressions.expression import DEFAULT_NAMES, Expression, parse
 from nexus.core.expressions.functions import FUNCTIONS
 from nexus.core.expressions.operators import parse_moment
-from nexus.core.expressions.values import Unknown, because, merge, shown, to_json
+from nexus.core.expressions.values import Unknown, because, merge, to_json
 
 __all__ = [
     "DEFAULT_NAMES",
     "FUNCTIONS",
     "Expression",
     "ExpressionError",
+    "Room",
     "Unknown",
     "because",
     "merge",
     "parse",
     "parse_moment",
     "shown",
+    "shown_reason",
     "to_json",
 ]

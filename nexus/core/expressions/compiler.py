@@ -34,6 +34,7 @@ from nexus.core.expressions.values import (
     bounded_number,
     kind_of,
     merge,
+    not_a_truth,
 )
 
 _SLICE = 60
@@ -47,15 +48,17 @@ def compile_tree(node: Node, text: str) -> Evaluate:
         node: A tree of `text`, or a part of one.
         text: What it was parsed from, for the sentences in `Unknown.reasons`.
     """
-    return _Compiler(text).value(node)
+    return Compiler(text).value(node)
 
 
 def compile_truth(node: Node, text: str) -> Evaluate:
     """The same, but what is neither true nor false becomes Unknown."""
-    return _Compiler(text).truth(node)
+    return Compiler(text).truth(node)
 
 
-class _Compiler:
+class Compiler:
+    """Makes the closures of one text's nodes."""
+
     def __init__(self, text: str) -> None:
         self._text = text
 
@@ -65,6 +68,7 @@ class _Compiler:
         return piece if len(piece) <= _SLICE else piece[: _SLICE - 1] + "…"
 
     def value(self, node: Node) -> Evaluate:
+        """The closure that gives the node's value, or Unknown."""
         path = path_of(node)
         if path is not None:
             return look_up(path)
@@ -92,6 +96,7 @@ class _Compiler:
         raise AssertionError(f"no such node: {node}")  # pragma: no cover
 
     def truth(self, node: Node) -> Evaluate:
+        """The same, but what is neither true nor false becomes Unknown."""
         value = self.value(node)
         if _is_truth(node):
             return value
@@ -101,7 +106,7 @@ class _Compiler:
             result = value(scope)
             if result is True or result is False or type(result) is Unknown:
                 return result
-            return because(f"{written} is {a_kind(result)}, not true or false")
+            return not_a_truth(written, result)
 
         return as_truth
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 from nexus.core.errors import NexusError
 
 _CARET_WIDTH = 100
+_UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 class ExpressionError(NexusError):
@@ -52,12 +54,22 @@ class ExpressionError(NexusError):
         offset = min(self.offset, len(text))
         start = text.rfind("\n", 0, offset) + 1
         end = text.find("\n", offset)
-        line = text[start : end if end >= 0 else len(text)].replace("\t", " ")
+        line = text[start : end if end >= 0 else len(text)]
+        # What turns or hides text on a screen would put the carets under something else.
+        line = "".join(c if c.isprintable() else " " if c == "\t" else _UNPRINTABLE for c in line)
         column = offset - start
         cut = max(0, column - _CARET_WIDTH // 2)
         line = line[cut : cut + _CARET_WIDTH]
         column -= cut
         return line + "\n" + " " * column + "^" * max(1, min(self.length, len(line) - column))
+
+
+def foreign_letter(name: str) -> str | None:
+    """What a name that looks right is made of: the first letter beyond ASCII, in words."""
+    for char in name:
+        if not char.isascii():
+            return f"{char!r} is {unicodedata.name(char, 'no letter')}"
+    return None
 
 
 def closest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str | None:

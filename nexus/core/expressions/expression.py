@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from nexus.core.expressions.compiler import compile_tree, compile_truth, look_up
-from nexus.core.expressions.nodes import Logic, Node, Not, functions_in, paths_in
+from nexus.core.expressions.compiler import compile_tree, compile_truth
+from nexus.core.expressions.explanation import Room, explain_tree
+from nexus.core.expressions.nodes import Node, functions_in, nodes_in, paths_in
 from nexus.core.expressions.parser import parse_tree
-from nexus.core.expressions.values import Evaluate, Unknown, shown
+from nexus.core.expressions.values import Evaluate, Unknown
+
+Explained = dict[str, object]
 
 DEFAULT_NAMES = (
     *("data", "record", "instance", "subject", "actor"),
@@ -26,12 +29,14 @@ class Expression:
         names: Names of the scope that it uses.
         paths: Dotted paths that it reads, once each, in the order of the text.
         functions: Functions that it calls.
+        size: Nodes of its tree, which bounds its work.
     """
 
     text: str
     names: frozenset[str]
     paths: tuple[str, ...]
     functions: frozenset[str]
+    size: int
     _tree: Node = field(repr=False, compare=False)
     _value: Evaluate = field(repr=False, compare=False)
     _truth: Evaluate = field(repr=False, compare=False)
@@ -50,10 +55,15 @@ class Expression:
         Returns:
             `expression` (the text), `result` (true, false, "unknown", or the
             value), `values` (path → value that was there), `missing` (paths
-            that were not), `reason` (only where unknown), and `parts` (the same
-            again for each operand of and, or, not).
+            that were not), `reason` (only where it is neither true nor false),
+            `parts` (the same again for each operand of and, or, not, and for each
+            operand that is computed), and `cut` (only where not everything fits).
         """
-        return _explain(self._tree, self.text, scope)
+        return self.tell(scope, Room())[1]
+
+    def tell(self, scope: Mapping[str, object], room: Room) -> tuple[bool | Unknown, Explained]:
+        """Whether it holds, and the explanation, as far as there is room."""
+        return explain_tree(self._tree, self.text, scope, room)
 
 
 def parse(text: str, names: Collection[str] = DEFAULT_NAMES) -> Expression:
@@ -73,31 +83,8 @@ def parse(text: str, names: Collection[str] = DEFAULT_NAMES) -> Expression:
         names=frozenset(path.root for path in paths),
         paths=tuple(dict.fromkeys(str(path) for path in paths)),
         functions=frozenset(functions_in(tree)),
+        size=sum(1 for _ in nodes_in(tree)),
         _tree=tree,
         _value=compile_tree(tree, text),
         _truth=compile_truth(tree, text),
     )
-
-
-def _explain(node: Node, text: str, scope: Mapping[str, object]) -> dict[str, object]:
-    result = compile_tree(node, text)(scope)
-    values: dict[str, object] = {}
-    missing: list[str] = []
-    for path in dict.fromkeys(paths_in(node)):
-        value = look_up(path)(scope)
-        if isinstance(value, Unknown):
-            missing.append(str(path))
-        else:
-            values[str(path)] = shown(value)
-    explained: dict[str, object] = {
-        "expression": text[node.start : node.end],
-        "result": "unknown" if isinstance(result, Unknown) else shown(result),
-        "values": values,
-        "missing": missing,
-    }
-    if isinstance(result, Unknown):
-        explained["reason"] = result.reason
-    if isinstance(node, Logic | Not):
-        parts = node.parts if isinstance(node, Logic) else (node.operand,)
-        explained["parts"] = [_explain(part, text, scope) for part in parts]
-    return explained

@@ -155,9 +155,15 @@ def paths_in(node: Node) -> Iterator[Path]:
         yield from paths_in(child)
 
 
+def nodes_in(node: Node) -> Iterator[Node]:
+    """A node and all below it."""
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo += children(node)
+
+
 def functions_in(node: Node) -> Iterator[str]:
     """Every function called at or below a node."""
-    if isinstance(node, Call):
-        yield node.function
-    for child in children(node):
-        yield from functions_in(child)
+    return (found.function for found in nodes_in(node) if isinstance(found, Call))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NoReturn, TypeVar, cast
 
-from nexus.core.expressions.errors import ExpressionError, closest
+from nexus.core.expressions.errors import ExpressionError, closest, foreign_letter
 from nexus.core.expressions.functions import FUNCTIONS
 from nexus.core.expressions.lexer import CONSTANTS, OPERATOR_WORDS, Token, tokenize
 from nexus.core.expressions.nodes import (
@@ -66,6 +66,12 @@ def parse_tree(text: str, names: Collection[str]) -> Node:
         ExpressionError: The text is no expression, uses another name, or is too large.
     """
     return _Parser(text, names).whole()
+
+
+def _strange(name: str) -> str:
+    """What the eye does not see: `dаta` with a Cyrillic letter is another name."""
+    letter = foreign_letter(name)
+    return f": {letter}" if letter else ""
 
 
 class _Parser:
@@ -297,7 +303,7 @@ class _Parser:
         elif token.text in FUNCTIONS:
             message, suggestion = f"{token.text} is a function", f"{token.text}(…)"
         else:
-            message = f"there is no name {token.text!r} here"
+            message = f"there is no name {token.text!r} here" + _strange(token.text)
             # Who writes `score > 50` means the data's score.
             otherwise = f"data.{token.text}" if "data" in self._names else None
             suggestion = closest(token.text, self._names, cutoff=0.7) or otherwise
@@ -315,7 +321,7 @@ class _Parser:
         function = FUNCTIONS.get(token.text)
         if function is None:
             raise ExpressionError(
-                f"there is no function {token.text!r}",
+                f"there is no function {token.text!r}{_strange(token.text)}",
                 token.start,
                 token.end - token.start,
                 expected="one of " + ", ".join(FUNCTIONS),

@@ -29,9 +29,6 @@ INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 """Whole numbers are those of 64 bits, as they are in databases and in JSON codecs."""
 
 _FLOAT_MAX = 1.7976931348623157e308
-_SHOWN_STRING = 200
-_SHOWN_ELEMENTS = 20
-_SHOWN_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +58,11 @@ class Unknown:
 def because(reason: str) -> Unknown:
     """Unknown for one reason that is not a missing name."""
     return Unknown(reasons=(reason,))
+
+
+def not_a_truth(text: str, value: object) -> Unknown:
+    """Unknown, since a value stands where true or false is wanted."""
+    return because(f"{text} is {a_kind(value)}, not true or false")
 
 
 def merge(first: Unknown | None, second: Unknown) -> Unknown:
@@ -152,35 +154,3 @@ def to_json(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     return value
-
-
-def shown(value: object, depth: int = _SHOWN_DEPTH) -> object:
-    """A value as an explanation shows it: JSON, and cut where it is long or deep."""
-    match kind_of(value):
-        case "null" | "boolean":
-            return value
-        case "number":
-            assert isinstance(value, int | float)
-            return value if is_usable(value) else "(not a usable number)"
-        case "string":
-            text = str(value)
-            return text if len(text) <= _SHOWN_STRING else text[:_SHOWN_STRING] + "…"
-        case "datetime":
-            return to_json(value)
-        case "list":
-            assert isinstance(value, list | tuple)
-            if depth == 0:
-                return f"(list of {len(value)})"
-            rest = len(value) - _SHOWN_ELEMENTS
-            items = [shown(item, depth - 1) for item in value[:_SHOWN_ELEMENTS]]
-            return [*items, f"({rest} more)"] if rest > 0 else items
-        case "map":
-            assert isinstance(value, Mapping)
-            if depth == 0:
-                return f"(map of {len(value)})"
-            keys = list(value)[:_SHOWN_ELEMENTS]
-            cut = {str(key): shown(value[key], depth - 1) for key in keys}
-            rest = len(value) - len(keys)
-            return {**cut, "…": f"({rest} more)"} if rest > 0 else cut
-        case _:
-            return f"({type(value).__name__})"
