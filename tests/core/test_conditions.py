@@ -222,9 +222,7 @@ class TestProblems:
         assert finding["code"] == "invalid_expression"
         assert finding["message"] == "there is no name 'dta' here"
         assert finding["offset"] == 20
-        assert finding["excerpt"] == (
-            "data.score > 50 and dta.x == 1\n                    ^^^"
-        )
+        assert finding["excerpt"] == ("data.score > 50 and dta.x == 1\n                    ^^^")
         assert finding["suggestion"] == "data"
         (empty,) = refused("")
         assert empty["message"] == "the expression ends where a value should stand"

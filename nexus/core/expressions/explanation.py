@@ -121,6 +121,7 @@ class _Explainer(Compiler):
                 complete = False
                 break
             explained.append(self.tell(part, as_truth=part_as_truth))
+            complete = complete and "cut" not in explained[-1]
         if explained:
             told["parts"] = explained
         if not complete:
@@ -151,9 +152,9 @@ class _Explainer(Compiler):
 def _told_parts(node: Node) -> Iterator[Node]:
     """The parts that say more than the values of the whole: operands of logic, what is computed."""
     for child in children(node) if path_of(node) is None else ():
-        if isinstance(node, Logic | Not):
-            yield child
-        elif path_of(child) is None and next(paths_in(child), None) is not None:
+        if isinstance(node, Logic | Not) or (
+            path_of(child) is None and next(paths_in(child), None) is not None
+        ):
             yield child
 
 
