@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from nexus.core.program import Program
+from nexus.core.projection import HistoryRow
 from nexus.core.state import Record, State
 
 TENANT = SearchAttributeKey.for_keyword("NexusTenant")
@@ -18,6 +19,7 @@ ASSIGNEE = SearchAttributeKey.for_keyword_list("NexusAssignee")
 MOST_DETAILS = 18_000  # bytes; the server takes 20,000
 MOST_ATTRIBUTE = 1_900  # bytes; the server takes 2,048
 MOST_LISTED = 50
+MOST_SUMMARY = 200  # bytes; the server takes 400
 
 
 def search_attributes(
@@ -66,6 +68,34 @@ def details(program: Program, state: State) -> str:
         lines += ["", "Due:", ""]
         lines += [f"- {timer.due:%Y-%m-%d %H:%M} UTC: {_cell(timer.summary)}" for timer in timers]
     return shortened("\n".join(lines), MOST_DETAILS)
+
+
+def told(rows: Sequence[HistoryRow]) -> str:
+    """What was decided, in one line: the summary of the projection that writes it."""
+    said = dict.fromkeys(filter(None, (_told(row) for row in rows)))
+    return shortened("; ".join(said), MOST_SUMMARY)
+
+
+def _told(row: HistoryRow) -> str:
+    payload = row.payload
+    match row.event:
+        case "instance_started":
+            return f"{row.actor} starts it"
+        case "action_taken":
+            return f"{row.actor} takes {payload['action']}"
+        case "stage_entered":
+            came_from = f"{row.before} → " if row.before else ""
+            return f"{row.record}: {came_from}{row.after}"
+        case "event_received":
+            return f"event {payload['event']}"
+        case "timer_fired":
+            return f"clock of {payload['transition']}: {payload['outcome']}"
+        case "incident_raised" | "signal_refused":
+            return f"{row.event} {payload['code']}"
+        case "instance_ended":
+            return f"ended: {payload['status']}"
+        case _:
+            return ""
 
 
 def _line(program: Program, record: Record) -> str:

@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from nexus.core.projection import HistoryRow, Snapshot
     from nexus.core.rows import Identity, history_row, project, project_all, snapshot
     from nexus.core.state import State, Timer
-    from workflows.appearance import details, search_attributes, shortened
+    from workflows.appearance import details, search_attributes, shortened, told
     from workflows.contract import (
         AUTHENTICATE,
         CAN,
@@ -302,11 +302,12 @@ class NexusInstance:
             self._show()
 
     async def _project(self, state: State, rows: list[HistoryRow]) -> None:
+        summary = told(rows)
         projection = project(self._identity, self._program, state, rows)
-        if await self._write(projection) == "resync":
-            await self._write(project_all(self._identity, self._program, state, rows))
+        if await self._write(projection, summary) == "resync":
+            await self._write(project_all(self._identity, self._program, state, rows), summary)
 
-    async def _write(self, projection: object) -> str:
+    async def _write(self, projection: object, summary: str) -> str:
         try:
             outcome: str = await workflow.execute_local_activity(
                 PROJECT,
@@ -314,6 +315,7 @@ class NexusInstance:
                 start_to_close_timeout=timedelta(seconds=30),
                 retry_policy=_PROJECTION,
                 result_type=str,
+                summary=summary,
             )
         except FailureError as error:
             if is_cancelled_exception(error):

@@ -151,6 +151,10 @@ async def test_show_and_details_tell_a_stranger_what_happened(
         timers = [event for event in shown["events"] if event["eventType"].endswith("STARTED")]
         summaries = json.dumps([event.get("userMetadata") for event in timers])
         assert _encoded("to_late: lead-1 leaves new after 2 days") in summaries
+        markers = [event for event in shown["events"] if "MARKER" in event["eventType"]]
+        told = json.dumps([event.get("userMetadata") for event in markers])
+        assert _encoded("ann starts it; lead-1: new") in told
+        assert _encoded("ann takes assign") in told
         assert "clocked: lead 42" in run("describe") or _encoded("clocked: lead 42") in run(
             "describe"
         )
