@@ -150,11 +150,12 @@ class _Explainer(Compiler):
 
 
 def _told_parts(node: Node) -> Iterator[Node]:
-    """The parts that say more than the values of the whole: operands of logic, what is computed."""
-    for child in children(node) if path_of(node) is None else ():
-        if isinstance(node, Logic | Not) or (
-            path_of(child) is None and next(paths_in(child), None) is not None
-        ):
+    """The parts that say more than the whole's values: operands of logic, what is computed."""
+    if path_of(node) is not None:
+        return
+    for child in children(node):
+        computed = path_of(child) is None and next(paths_in(child), None) is not None
+        if computed or isinstance(node, Logic | Not):
             yield child
 
 

@@ -69,7 +69,7 @@ def parse_tree(text: str, names: Collection[str]) -> Node:
 
 
 def _strange(name: str) -> str:
-    """What the eye does not see: `dаta` with a Cyrillic letter is another name."""
+    """What the eye does not see: with a Cyrillic letter it is another name."""
     letter = foreign_letter(name)
     return f": {letter}" if letter else ""
 
