@@ -217,7 +217,9 @@ class Commands:
         row = (await self.get(caller, instance)).instance
         if row.ended_at is None:
             try:
-                return await self._gateway.can(row.workflow_id, caller.actor, action, record)
+                return await self._gateway.can(
+                    instance, row.workflow_id, caller.actor, action, record
+                )
             except InstanceGone:
                 row = (await self.get(caller, instance)).instance
         refusal = _ended(row)

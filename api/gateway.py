@@ -192,7 +192,7 @@ class Gateway:
         return self._snapshot(answer)
 
     async def can(
-        self, workflow: str, actor: Actor, action: str, record: str | None
+        self, instance: str, workflow: str, actor: Actor, action: str, record: str | None
     ) -> dict[str, object]:
         """Ask an open instance whether somebody could take an action now.
 
@@ -201,7 +201,12 @@ class Gateway:
             InstanceGone: There is no such workflow.
         """
         handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(workflow)
-        question = {"action": action, "record": record, "actor": msgspec.to_builtins(actor)}
+        question = {
+            "instance": instance,
+            "action": action,
+            "record": record,
+            "actor": msgspec.to_builtins(actor),
+        }
         try:
             async with asyncio.timeout(self._query_timeout):
                 answer = await handle.query(contract.CAN, question)

@@ -235,8 +235,12 @@ class NexusInstance:
     @workflow.query(name=CAN)
     def can(self, wire: Any = None) -> dict[str, object]:
         """Whether an action would be admitted now, and why or why not."""
+        asked = dict(wire) if isinstance(wire, dict) else {}
         try:
-            act = parse_command({**wire, "type": "act"} if isinstance(wire, dict) else wire)
+            if asked.pop("instance", self._identity.id) != self._identity.id:
+                # Queries go by the workflow's id, which a subject's next instance has as well.
+                raise Rejected("wrong_stage", "This instance has ended.")  # noqa: TRY301
+            act = parse_command({**asked, "type": "act"})
         except Rejected as refusal:
             return {
                 "allowed": False,

@@ -72,15 +72,16 @@ def take(
     Raises:
         Rejected: `invalid_data`, if what it computes cannot be kept; `too_large`.
     """
-    scope = decision.scope(record, given)
-    changes = compute(transition.set, scope, f"{transition.name}.set")
-    creates = transition.creates
-    created_data: dict[str, object] = {}
-    if creates:
-        created_data = {key: record.data[key] for key in creates.copied if key in record.data}
-        created_data.update(compute(creates.data, scope, f"{transition.name}.creates.data"))
+    changes = compute(transition.set, decision.scope(record, given), f"{transition.name}.set")
     if changes:
         change_data(decision, record, changes)
+        record = decision.state.records[record.id]
+    creates = transition.creates
+    created_data: dict[str, object] = {}
+    if creates:  # after `set`, and before the record leaves its stage
+        scope = decision.scope(record, given)
+        created_data = {key: record.data[key] for key in creates.copied if key in record.data}
+        created_data.update(compute(creates.data, scope, f"{transition.name}.creates.data"))
     enter_stage(decision, record.id, transition.target, cause, transition.name)
     if creates:
         create_record(decision, creates.entity, created_data, cause, parent=record.id)

@@ -722,6 +722,14 @@ def test_the_data_of_a_created_record_is_computed() -> None:
     assert play.state.records["deal-1"].data == {"title": "Ann", "size": 3}
 
 
+def test_what_is_computed_for_a_created_record_sees_what_set_has_set() -> None:
+    document = with_deal({"entity": "deal", "data": {"size": "data.amount"}})
+    document["transitions"]["go"]["set"] = {"amount": "input.size * 2"}
+    play = started(document)
+    play.act("go", data={"size": 3})
+    assert play.state.records["deal-1"].data == {"size": 6}
+
+
 def test_a_record_that_cannot_be_created_refuses_the_whole_action() -> None:
     """A refusal changes nothing: neither is the lead moved."""
     play = started(with_deal({"entity": "deal", "data": {"phone": 1}}, fields=["name"]))

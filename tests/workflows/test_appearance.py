@@ -37,6 +37,8 @@ async def test_a_malformed_query_is_answered_in_words(harness: Harness) -> None:
             assert answer["allowed"] is False
             assert answer["code"] == "invalid_data"
         assert (await handle.query("can"))["code"] == "invalid_data"
+        of_another = {"instance": "x", "actor": {"id": "ann"}, "action": "close"}
+        assert (await handle.query("can", of_another))["code"] == "wrong_stage"
         answer = await handle.query("can", {"type": "start", "actor": {"id": "a"}, "action": "x"})
         assert answer["code"] == "not_found"
 
