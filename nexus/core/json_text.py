@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from typing import NoReturn
@@ -44,6 +45,9 @@ __all__ = [
     "check_data",
     "load",
 ]
+
+
+_LINE_END = re.compile("\n")
 
 
 class JsonTextError(DefinitionError):
@@ -180,7 +184,7 @@ class _Lines:
     """Offsets into a text as lines and columns, both from 1."""
 
     def __init__(self, text: str) -> None:
-        self._starts = [0, *(i + 1 for i, char in enumerate(text) if char == "\n")]
+        self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
 
     def place(self, offset: int) -> tuple[int, int]:
         line = bisect_right(self._starts, offset)

@@ -36,6 +36,10 @@ def compile_transitions(
 ) -> dict[str, Transition]:
     """All transitions by name; the faulty ones are reported and left out."""
     transitions: dict[str, Transition] = {}
+    homes: dict[str, dict[str, Entity]] = {}
+    for entity in entities.values():
+        for stage in entity.stages:
+            homes.setdefault(stage, {})[entity.name] = entity
     for name, value in document.items():
         place = below(pointer, name)
         if as_name(report, name, place, "A transition's name") is None:
@@ -43,7 +47,7 @@ def compile_transitions(
         body = as_object(report, value, place, f"The transition {name!r}")
         if body is None:
             continue
-        transition = _Reader(report, name, body, place, entities).read()
+        transition = _Reader(report, name, body, place, entities, homes).read()
         if transition is not None:
             transitions[name] = transition
     return transitions
@@ -59,12 +63,14 @@ class _Reader:
         body: dict[str, object],
         pointer: str,
         entities: Mapping[str, Entity],
+        homes: Mapping[str, Mapping[str, Entity]],
     ) -> None:
         self.report = report
         self.name = name
         self.body = body
         self.pointer = pointer
         self.entities = entities
+        self.homes = homes  # stage → the entities that have it, by name
 
     def read(self) -> Transition | None:
         report, body = self.report, self.body
@@ -172,8 +178,9 @@ class _Reader:
                 return None
             return self.entities[name]
         names = {name for name, _ in sources if name != EVERY_STAGE} | ({target} - {None})
-        staged = [entity for entity in self.entities.values() if entity.stages]
-        fitting = [entity for entity in staged if all(name in entity.stages for name in names)]
+        # Only of entities that have one of the stages can it be: there may be hundreds of others.
+        possible = self.homes.get(min(names), {}).values() if names else self._staged()
+        fitting = [entity for entity in possible if all(name in entity.stages for name in names)]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -185,14 +192,15 @@ class _Reader:
                 expected=f"'entity': one of {found}",
             )
             return None
-        self._report_no_entity(sources, target, staged)
+        self._report_no_entity(sources, target)
         return None
 
-    def _report_no_entity(
-        self, sources: tuple[tuple[str, str], ...], target: str | None, staged: list[Entity]
-    ) -> None:
+    def _staged(self) -> list[Entity]:
+        return [entity for entity in self.entities.values() if entity.stages]
+
+    def _report_no_entity(self, sources: tuple[tuple[str, str], ...], target: str | None) -> None:
         """No entity has all these stages: say which none has, or that they are of several."""
-        stages = [stage for entity in staged for stage in entity.stages]
+        stages = [stage for entity in self._staged() for stage in entity.stages]
         places = [(name, here) for name, here in sources if name != EVERY_STAGE]
         if target is not None:
             places.append((target, self.at("to")))

@@ -41,19 +41,19 @@ _SLICE = 60
 _FAR = 1e300
 
 
-def compile_tree(node: Node, text: str) -> Evaluate:
-    """The closure that gives a node's value, or Unknown, for a scope.
+def compile_tree(node: Node, text: str) -> tuple[Evaluate, Evaluate]:
+    """The closures that give a node's value, and its truth, for a scope.
 
     Args:
-        node: A tree of `text`, or a part of one.
+        node: A tree of `text`.
         text: What it was parsed from, for the sentences in `Unknown.reasons`.
+
+    Returns:
+        The value, or Unknown; and the same, but what is neither true nor false is Unknown.
     """
-    return Compiler(text).value(node)
-
-
-def compile_truth(node: Node, text: str) -> Evaluate:
-    """The same, but what is neither true nor false becomes Unknown."""
-    return Compiler(text).truth(node)
+    compiler = Compiler(text)
+    value = compiler.value(node)
+    return value, compiler.as_truth(node, value)
 
 
 class Compiler:
@@ -97,18 +97,21 @@ class Compiler:
 
     def truth(self, node: Node) -> Evaluate:
         """The same, but what is neither true nor false becomes Unknown."""
-        value = self.value(node)
+        return self.as_truth(node, self.value(node))
+
+    def as_truth(self, node: Node, value: Evaluate) -> Evaluate:
+        """The closure of a node's truth, made from that of its value."""
         if _is_truth(node):
             return value
         written = self.written(node)
 
-        def as_truth(scope: Scope) -> object:
+        def run(scope: Scope) -> object:
             result = value(scope)
             if result is True or result is False or type(result) is Unknown:
                 return result
             return not_a_truth(written, result)
 
-        return as_truth
+        return run
 
     def _not(self, node: Not) -> Evaluate:
         operand = self.truth(node.operand)

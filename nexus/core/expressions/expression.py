@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from nexus.core.expressions.compiler import compile_tree, compile_truth
+from nexus.core.expressions.compiler import compile_tree
 from nexus.core.expressions.explanation import Room, explain_tree
-from nexus.core.expressions.nodes import Node, functions_in, nodes_in, paths_in
+from nexus.core.expressions.nodes import Node, survey
 from nexus.core.expressions.parser import parse_tree
 from nexus.core.expressions.values import Evaluate, Unknown
 
@@ -18,6 +18,23 @@ DEFAULT_NAMES = (
     *("event", "input", "metrics", "now"),
 )
 """The names that a scope gives, unless the caller says otherwise."""
+
+
+class _Closures:
+    """What runs, made when it is first asked for: of a large definition's expressions, most never
+    are in one process. What can be wrong with an expression, its tree has shown already.
+    """
+
+    __slots__ = ("truth", "value")
+
+    def __init__(self) -> None:
+        self.value: Evaluate | None = None
+        self.truth: Evaluate | None = None
+
+    def make(self, tree: Node, text: str) -> tuple[Evaluate, Evaluate]:
+        """Both closures. Threads that come here at once make the same."""
+        self.value, self.truth = made = compile_tree(tree, text)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +55,18 @@ class Expression:
     functions: frozenset[str]
     size: int
     _tree: Node = field(repr=False, compare=False)
-    _value: Evaluate = field(repr=False, compare=False)
-    _truth: Evaluate = field(repr=False, compare=False)
+    _made: _Closures = field(repr=False, compare=False)
 
     def evaluate(self, scope: Mapping[str, object]) -> object:
         """The value for a scope, or Unknown."""
-        return self._value(scope)
+        made = self._made
+        return (made.value or made.make(self._tree, self.text)[0])(scope)
 
     def holds(self, scope: Mapping[str, object]) -> bool | Unknown:
         """Whether it is true; what is neither true nor false is Unknown, with the reason."""
-        return self._truth(scope)  # type: ignore[return-value]  # what `compile_truth` makes
+        made = self._made
+        truth = made.truth or made.make(self._tree, self.text)[1]
+        return truth(scope)  # type: ignore[return-value]  # what `compile_truth` makes
 
     def explain(self, scope: Mapping[str, object]) -> dict[str, object]:
         """What it gives and what it saw, as JSON.
@@ -77,14 +96,13 @@ def parse(text: str, names: Collection[str] = DEFAULT_NAMES) -> Expression:
         ExpressionError: It cannot be read, or asks for what is not there.
     """
     tree = parse_tree(text, names)
-    paths = tuple(paths_in(tree))
+    found = survey(tree)
     return Expression(
         text=text,
-        names=frozenset(path.root for path in paths),
-        paths=tuple(dict.fromkeys(str(path) for path in paths)),
-        functions=frozenset(functions_in(tree)),
-        size=sum(1 for _ in nodes_in(tree)),
+        names=frozenset(path.root for path in found.paths),
+        paths=tuple(dict.fromkeys(str(path) for path in found.paths)),
+        functions=found.functions,
+        size=found.size,
         _tree=tree,
-        _value=compile_tree(tree, text),
-        _truth=compile_truth(tree, text),
+        _made=_Closures(),
     )

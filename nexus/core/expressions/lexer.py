@@ -18,11 +18,6 @@ _WORDS = {"and": "and", "or": "or", "not": "not", "in": "in"}
 OPERATOR_WORDS = {**_WORDS, **{word.upper(): op for word, op in _WORDS.items()}}
 CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 
-# Longest first, since the first that matches is taken.
-_SYMBOLS = (
-    *("==", "!=", ">=", "<=", "&&", "||"),
-    *("=", ">", "<", "!", "+", "-", "*", "/", "%", "(", ")", "[", "]", ",", "."),
-)
 _SPELLING = {"&&": "and", "||": "or", "!": "not", "=": "=="}
 _FOREIGN = dict(
     [
@@ -30,7 +25,20 @@ _FOREIGN = dict(
         *[("**", "*"), ("//", "/"), ("&", "and"), ("|", "or"), ("?.", ".")],
     ]
 )
-_SPACE = re.compile(r"[ \t\r\n]+")
+# One pattern for nearly all tokens: a definition has thousands. Of the symbols the longest stand
+# first, since the first that matches is taken.
+_TOKEN = re.compile(
+    r"""[ \t\r\n]*(?:
+      (?P<word>[^\W\d]\w*)
+    | (?P<number>[0-9])
+    | (?P<string>['"])
+    | (?P<foreign>===|!==|<>|=>|=<|\*\*|//|&(?!&)|\|(?!\|)|\?\.)
+    | (?P<symbol>==|!=|>=|<=|&&|\|\||[=><!+\-*/%()\[\],.])
+    | (?P<end>\Z)
+    )""",
+    re.VERBOSE,
+)
+_SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[^\W\d]\w*")
 _ESCAPES = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "t": "\t"}
@@ -72,36 +80,47 @@ def tokenize(text: str) -> list[Token]:
         )
     tokens: list[Token] = []
     at = 0
-    while at < len(text):
-        space = _SPACE.match(text, at)
-        if space:
-            at = space.end()
-            continue
+    while True:
         token = _token(text, at)
         tokens.append(token)
+        if token.kind == "end":
+            return tokens
         at = token.end
-    tokens.append(Token("end", "", len(text), len(text)))
-    return tokens
 
 
 def _token(text: str, at: int) -> Token:
-    char = text[at]
-    if char in "'\"":
-        return _string(text, at)
-    if char in "0123456789":
-        return _number(text, at)
-    word = _WORD.match(text, at)
-    if word:
-        return Token("word", word.group(), at, word.end())
-    for wrong, right in _FOREIGN.items():
-        if text.startswith(wrong, at) and not text.startswith(("&&", "||"), at):
-            raise ExpressionError(
-                f"there is no operator {wrong!r}", at, len(wrong), found=wrong, suggestion=right
-            )
-    for symbol in _SYMBOLS:
-        if text.startswith(symbol, at):
-            return Token("symbol", _SPELLING.get(symbol, symbol), at, at + len(symbol))
-    raise ExpressionError(f"the character {char!r} means nothing here", at, 1, found=char)
+    match = _TOKEN.match(text, at)
+    if match is None:
+        at = _after_space(text, at)
+        char = text[at]
+        raise ExpressionError(f"the character {char!r} means nothing here", at, 1, found=char)
+    kind = match.lastgroup
+    assert kind is not None, "one of the groups has matched"
+    start, end = match.span(kind)
+    if kind == "word":
+        return Token("word", match[kind], start, end)
+    if kind == "symbol":
+        return Token("symbol", _SPELLING.get(match[kind], match[kind]), start, end)
+    if kind == "number":
+        return _number(text, start)
+    if kind == "string":
+        return _string(text, start)
+    if kind == "end":
+        return Token("end", "", start, end)
+    wrong = match[kind]
+    raise ExpressionError(
+        f"there is no operator {wrong!r}",
+        start,
+        end - start,
+        found=wrong,
+        suggestion=_FOREIGN[wrong],
+    )
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    assert match is not None, "matches nothing as well"
+    return match.end()
 
 
 def _number(text: str, at: int) -> Token:

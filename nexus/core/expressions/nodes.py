@@ -155,15 +155,36 @@ def paths_in(node: Node) -> Iterator[Path]:
         yield from paths_in(child)
 
 
-def nodes_in(node: Node) -> Iterator[Node]:
-    """A node and all below it."""
-    todo = [node]
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a tree is made of.
+
+    Attributes:
+        paths: Every path, each at its full length, in the order of the text.
+        functions: Every function that is called.
+        size: How many nodes there are.
+    """
+
+    paths: tuple[Path, ...]
+    functions: frozenset[str]
+    size: int
+
+
+def survey(tree: Node) -> Survey:
+    """What a tree is made of, found in one walk."""
+    paths: list[Path] = []
+    functions: set[str] = set()
+    size = 0
+    todo = [tree]
     while todo:
         node = todo.pop()
-        yield node
-        todo += children(node)
-
-
-def functions_in(node: Node) -> Iterator[str]:
-    """Every function called at or below a node."""
-    return (found.function for found in nodes_in(node) if isinstance(found, Call))
+        path = path_of(node)
+        if path is not None:
+            paths.append(path)
+            size += node.depth  # a path is a chain
+            continue
+        size += 1
+        if isinstance(node, Call):
+            functions.add(node.function)
+        todo.extend(reversed(children(node)))
+    return Survey(tuple(paths), frozenset(functions), size)

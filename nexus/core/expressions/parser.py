@@ -80,14 +80,11 @@ class _Parser:
         self._names = names
         self._tokens = tokenize(text)
         self._at = 0
+        self._token = self._tokens[0]
         self._nodes = 0
         self._nesting = 0
 
     # -- tokens ---------------------------------------------------------------
-
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._at]
 
     @property
     def _last_end(self) -> int:
@@ -96,6 +93,8 @@ class _Parser:
     def _next(self) -> Token:
         token = self._token
         self._at += 1
+        # The end is looked at and never taken, so there is always a next one.
+        self._token = self._tokens[self._at]
         return token
 
     def _is(self, *symbols: str) -> bool:
