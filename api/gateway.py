@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -48,6 +48,8 @@ UPDATE_TIMEOUT = 30.0
 """Seconds for one command, a database that is away for a while included."""
 QUERY_TIMEOUT = 10.0
 _REMEMBERED = 100_000
+_UNTIL_READY = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between tries where a workflow is not ready to take a command."""
 
 Command = Act | AddRecord | ReceiveEvent
 
@@ -93,6 +95,20 @@ class Places:
         self._known.move_to_end(row.id)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
+
+
+async def _again_if_not_ready(call: Callable[[], Awaitable[object]]) -> object:
+    """Repeat a command that met a workflow task which failed, as happens when its instance's last
+    event and something else meet. It has its id, so it is applied once.
+    """
+    for pause in _UNTIL_READY:
+        try:
+            return await call()
+        except RPCError as error:
+            if error.status != RPCStatusCode.FAILED_PRECONDITION:
+                raise
+        await asyncio.sleep(pause)
+    return await call()
 
 
 class Gateway:
@@ -145,27 +161,27 @@ class Gateway:
         """
         subject = command.subject
         workflow = contract.workflow_id(instance.tenant, definition, subject.type, subject.id)
-        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            contract.WORKFLOW,
-            instance,
-            id=workflow,
-            task_queue=self.task_queue,
-            # The workflow itself refuses a second start, and knows a repeated one.
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            static_summary=summary,
-        )
-        async with self._admission.turn(workflow):
-            answer = await self._bounded(
-                self.client.execute_update_with_start_workflow(
-                    contract.COMMAND,
-                    dump_command(command),
-                    start_workflow_operation=operation,
-                    id=command_id,
-                ),
-                workflow,
-                command_id,
+
+        async def once() -> object:
+            operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+                contract.WORKFLOW,
+                instance,
+                id=workflow,
+                task_queue=self.task_queue,
+                # The workflow itself refuses a second start, and knows a repeated one.
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                static_summary=summary,
             )
+            return await self.client.execute_update_with_start_workflow(
+                contract.COMMAND,
+                dump_command(command),
+                start_workflow_operation=operation,
+                id=command_id,
+            )
+
+        async with self._admission.turn(workflow):
+            answer = await self._bounded(once, workflow, command_id)
         return self._snapshot(answer)
 
     async def command(
@@ -183,9 +199,10 @@ class Gateway:
         handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(
             workflow, first_execution_run_id=instance
         )
+        wire = dump_command(command)
         async with self._admission.turn(workflow):
             answer = await self._bounded(
-                handle.execute_update(contract.COMMAND, dump_command(command), id=command_id),
+                lambda: handle.execute_update(contract.COMMAND, wire, id=command_id),
                 workflow,
                 command_id,
             )
@@ -226,11 +243,13 @@ class Gateway:
             raise TypeError(f"the query {contract.CAN!r} answered {type(answer).__name__}")
         return answer
 
-    async def _bounded(self, call: Awaitable[object], workflow: str, command_id: str) -> object:
+    async def _bounded(
+        self, call: Callable[[], Awaitable[object]], workflow: str, command_id: str
+    ) -> object:
         UPDATES_IN_FLIGHT.inc()
         try:
             async with asyncio.timeout(self._timeout):
-                return await call
+                return await _again_if_not_ready(call)
         except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
             raise await self._late(workflow, command_id) from None
         except WorkflowUpdateFailedError as error:
@@ -243,6 +262,10 @@ class Gateway:
             if error.status == RPCStatusCode.INVALID_ARGUMENT:
                 raise  # what we have sent is at fault, and trying again would not help
             log.warning("temporal_unavailable", status=error.status.name, error=error.message)
+            if error.status == RPCStatusCode.FAILED_PRECONDITION:
+                raise outcome_unknown(
+                    f"The instance's workflow takes no commands now ({error.message})"
+                ) from None
             raise outcome_unknown("Temporal is away.") from None
         except RuntimeError as error:
             if not _never_connected(error):
