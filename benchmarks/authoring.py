@@ -4,8 +4,9 @@
 
 The definitions are generated: entities of ten stages with roles, assignees,
 fields, and three transitions a stage, of which most have conditions, some data
-to compute and some a clock. Prints medians of the processor's time, which others
-on the machine do not count in, beside their targets; ends with 1 where one is missed. `--profile` shows where the time of the largest one goes.
+to compute and some a clock. Prints medians of the processor's time, in which
+others on the machine do not count, beside their targets; ends with 1 where one
+is missed. `--profile` shows where the time of the largest one goes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from nexus.core import load_definition
@@ -41,7 +43,7 @@ def definition(stages: int) -> str:
                 {"id": name, "label": name.title(), "assign": {"roles": ["rep"]}} for name in names
             ],
         }
-        for here, following in zip(names, names[1:], strict=False):
+        for here, following in pairwise(names):
             transitions[f"go_{here}"] = {
                 "from": here,
                 "to": following,

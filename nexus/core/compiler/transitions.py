@@ -177,7 +177,9 @@ class _Reader:
                 )
                 return None
             return self.entities[name]
-        names = {name for name, _ in sources if name != EVERY_STAGE} | ({target} - {None})
+        names = {name for name, _ in sources if name != EVERY_STAGE}
+        if target is not None:
+            names.add(target)
         # Only of entities that have one of the stages can it be: there may be hundreds of others.
         possible = self.homes.get(min(names), {}).values() if names else self._staged()
         fitting = [entity for entity in possible if all(name in entity.stages for name in names)]
