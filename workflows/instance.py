@@ -62,8 +62,11 @@ UNSTARTED_FOR = timedelta(minutes=10)  # longer than any client tries to start a
 _PROJECTION = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     backoff_coefficient=2.0,
-    maximum_interval=timedelta(seconds=5),
+    maximum_interval=timedelta(minutes=1),
 )
+# Shorter waits keep the workflow task open, whose heartbeats would fill the workflow's history
+# (51,200 events) within two days; longer ones are durable timers.
+_WAIT_IN_TASK = timedelta(seconds=10)
 _AUTHENTICATION = RetryPolicy(maximum_attempts=3)
 
 
@@ -318,6 +321,7 @@ class NexusInstance:
                 msgspec.json.encode(projection).decode(),
                 start_to_close_timeout=timedelta(seconds=30),
                 retry_policy=_PROJECTION,
+                local_retry_threshold=_WAIT_IN_TASK,
                 result_type=str,
                 summary=summary,
             )

@@ -11,7 +11,12 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkflowRunner
+from temporalio.worker import (
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.contract import SEARCH_ATTRIBUTES
@@ -38,6 +43,7 @@ def build_worker(
     *,
     graceful_shutdown: timedelta = timedelta(seconds=5),
     max_cached_workflows: int = 1_000,
+    sandboxed: bool = False,
 ) -> Worker:
     """A worker that runs instances.
 
@@ -47,6 +53,8 @@ def build_worker(
         activities: The activities named in `workflows.contract`.
         graceful_shutdown: How long running activities may take to end.
         max_cached_workflows: Instances kept in memory, 0.13 MB each.
+        sandboxed: Run workflows in the sandbox, as tests and replays do. It costs a third of
+            what a worker can do; see `docs/decisions/workflow-sandbox.md`.
     """
     return Worker(
         client,
@@ -54,7 +62,7 @@ def build_worker(
         workflows=[NexusInstance],
         activities=activities,
         activity_executor=ThreadPoolExecutor(PROJECTIONS, thread_name_prefix="activity"),
-        workflow_runner=workflow_runner(),
+        workflow_runner=workflow_runner() if sandboxed else UnsandboxedWorkflowRunner(),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(minimum=1, maximum=100, initial=5),
         max_cached_workflows=max_cached_workflows,
         max_concurrent_local_activities=200,

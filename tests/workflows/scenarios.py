@@ -177,6 +177,31 @@ async def database_away(harness: Harness) -> Handle:
         return handle
 
 
+async def database_away_for_longer(harness: Harness) -> Handle:
+    """So long that the tries are apart by durable timers."""
+    away = asyncio.Event()
+    real = ProjectionActivities(harness.engine)
+
+    @activity.defn(name=PROJECT)
+    def project(encoded: str) -> str:
+        if away.is_set():
+            raise OSError("The database is away.")
+        return real.project(encoded)
+
+    async with harness.worker(project):
+        _, handle = await harness.start(clocked(late="15s"))
+        away.set()
+        acting = asyncio.create_task(harness.act(handle, "comment", comment="before"))
+        await asyncio.sleep(20)
+        waiting = asyncio.create_task(harness.act(handle, "comment", comment="meanwhile"))
+        await asyncio.sleep(5)
+        away.clear()
+        await asyncio.gather(acting, waiting)
+        await harness.act(handle, "end")
+        await handle.result()
+        return handle
+
+
 async def cancelled_while_the_database_was_away(harness: Harness) -> Handle:
     away = asyncio.Event()
     real = ProjectionActivities(harness.engine)
@@ -234,6 +259,7 @@ SCENARIOS: Mapping[str, Scenario] = {
         cancelled_by_an_operator,
         many_at_once,
         database_away,
+        database_away_for_longer,
         cancelled_while_the_database_was_away,
         all_records_asked_for,
     )

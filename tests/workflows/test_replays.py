@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 
 from tests.workflows.scenarios import SCENARIOS, SKIPPING_SCENARIOS
 from workflows.instance import NexusInstance
@@ -22,10 +22,10 @@ HISTORIES = Path(__file__).parent / "histories"
 RECORDED = sorted(HISTORIES.glob("*.json"))
 
 
-async def _replay(document: dict[str, Any]) -> Exception | None:
+async def _replay(document: dict[str, Any], runner: WorkflowRunner) -> Exception | None:
     replayer = Replayer(
         workflows=[NexusInstance],
-        workflow_runner=workflow_runner(),
+        workflow_runner=runner,
         data_converter=pydantic_data_converter,
     )
     history = WorkflowHistory.from_json(document["workflow_id"], document)
@@ -52,9 +52,16 @@ def test_every_shape_has_been_recorded() -> None:
     assert names == {*SCENARIOS, *SKIPPING_SCENARIOS}
 
 
+@pytest.mark.parametrize(
+    "runner",
+    [workflow_runner(), UnsandboxedWorkflowRunner()],
+    ids=["sandboxed", "as-in-production"],
+)
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-async def test_a_recorded_history_replays(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert await _replay(_document(path)) is None
+async def test_a_recorded_history_replays(
+    path: Path, runner: WorkflowRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await _replay(_document(path), runner) is None
     assert _complaints(caplog) == []
 
 
@@ -80,5 +87,5 @@ async def test_a_history_that_does_not_replay_is_noticed(
 ) -> None:
     document = _document(HISTORIES / "still_open.1.json")
     change(document)
-    failure = await _replay(document)
+    failure = await _replay(document, workflow_runner())
     assert failure is not None or _complaints(caplog)
