@@ -11,6 +11,7 @@ import os
 import statistics
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,22 +49,21 @@ ANN = Actor("ann")
 Handle = WorkflowHandle[Any, Any]
 
 
-class Side:
-    """One of the two (or three) that are compared: how it is started, acted on and ended."""
+class Side(ABC):
+    """One of those that are compared: how an instance of it is started, acted on and ended."""
 
-    def __init__(self, client: Client, task_queue: str) -> None:
-        self.client = client
-        self.task_queue = task_queue
+    def __init__(self) -> None:
         self.numbers = iter(range(10_000_000))
 
-    async def start(self) -> Handle:
-        raise NotImplementedError
+    @abstractmethod
+    async def start(self) -> Any:
+        """What the other two take."""
 
-    async def update(self, handle: Handle) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    async def update(self, handle: Any) -> object: ...
 
-    async def end(self, handle: Handle) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    async def end(self, handle: Any) -> object: ...
 
     async def whole_life(self) -> None:
         """Start, one action, end."""
@@ -72,7 +72,16 @@ class Side:
         await self.end(handle)
 
 
-class BareSide(Side):
+class TemporalSide(Side):
+    """Through Temporal's own client."""
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        super().__init__()
+        self.client = client
+        self.task_queue = task_queue
+
+
+class BareSide(TemporalSide):
     async def start(self) -> Handle:
         return await bare.start(self.client, self.task_queue, f"bare-{uuid4().hex}")
 
@@ -83,7 +92,7 @@ class BareSide(Side):
         return await handle.execute_update(bare.UPDATE, {"type": "act", "end": True})
 
 
-class OurSide(Side):
+class OurSide(TemporalSide):
     async def start(self) -> Handle:
         subject = Subject("lead", uuid4().hex)
         operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(

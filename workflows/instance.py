@@ -185,7 +185,7 @@ class NexusInstance:
             except Rejected as refusal:
                 # Reached by a start alone: everything else was refused by the validator.
                 self._stillborn = self._state.status == "new"
-                raise _refused(refusal) from None
+                raise _refused(refusal, self._identity.id) from None
             self._recent[update.id] = workflow.now()
         await self._flush(self._state.seq)
         return self._answer()
@@ -201,7 +201,7 @@ class NexusInstance:
             _, state = step(self._program, self._state, command, workflow.now())
             require_room(state, self._beside)
         except Rejected as refusal:
-            raise _refused(refusal) from None
+            raise _refused(refusal, self._identity.id) from None
 
     @workflow.signal(name=COMMAND)
     async def signalled(self, *wires: Any) -> None:
@@ -395,5 +395,8 @@ def _only(wires: Sequence[object]) -> object:
     return wires[0]
 
 
-def _refused(refusal: Rejected) -> ApplicationError:
-    return ApplicationError(refusal.message, refusal.details, type=refusal.code, non_retryable=True)
+def _refused(refusal: Rejected, instance: str) -> ApplicationError:
+    details = refusal.details
+    if refusal.code == "instance_exists":
+        details = {**details, "existing": instance}
+    return ApplicationError(refusal.message, details, type=refusal.code, non_retryable=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from nexus.core.authority import authorize
-from nexus.core.commands import Act
+from nexus.core.commands import ADMIN, Act
 from nexus.core.decision import Decision
 from nexus.core.durations import format_duration
 from nexus.core.errors import Rejected, nearest
@@ -200,11 +200,26 @@ def _assign(decision: Decision, act: Act, record: Record | None) -> None:
         what = f"has no {unknown[0]!r}; it takes" if unknown else "needs"
         raise Rejected("invalid_data", f"'assign' {what} 'users' and 'roles', lists of names.")
     users, roles = (_names(act, "users"), _names(act, "roles"))
+    _require_known_roles(decision, roles)
     if not decision.program.self_assign and decision.actor.id in users:
         raise Rejected("self_assign", "This definition lets nobody assign a record to themselves.")
     decision.emit(
         Assigned, record=record.id, assignees=Assignees(users, roles), previous=record.assignees
     )
+
+
+def _require_known_roles(decision: Decision, roles: tuple[str, ...]) -> None:
+    """A definition with `roles` lets nobody act through a role that it does not name."""
+    can = decision.program.can
+    for role in roles:
+        if can is not None and role != ADMIN and role not in can:
+            near = nearest(role, can)
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise Rejected(
+                "invalid_data",
+                f"This definition has no role {role!r}, so nobody could act through it.{hint} "
+                f"There are: {', '.join(can) or 'none'}.",
+            )
 
 
 def _cancel(decision: Decision, _act: Act, _record: Record | None) -> None:

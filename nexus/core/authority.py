@@ -44,9 +44,9 @@ def authorize(
 
 
 def authorize_opening(program: Program, actor: Actor, action: str) -> None:
-    """Refuse who may not `start` an instance or `add` a record.
+    """Refuse who may not `start` an instance, `add` a record or send an `event`.
 
-    Both are open to every user of the tenant, unless some role of the
+    All are open to every user of the tenant, unless some role of the
     definition lists the action: then it takes such a role.
 
     Raises:
@@ -71,7 +71,7 @@ def _lacking_role(program: Program, actor: Actor, action: str) -> str | None:
             return None
     able = sorted(role for role, can in program.can.items() if action in can or "*" in can)
     if not able:
-        return "no role of this definition can"
+        return "no role of this definition can, only 'admin'"
     return f"it takes the role {' or '.join(map(repr, able))}"
 
 

@@ -36,7 +36,6 @@ from nexus.core.errors import Rejected, nearest
 from nexus.core.events import (
     ActionTaken,
     AnyEvent,
-    EventReceived,
     InstanceEnded,
     InstanceStarted,
     SignalRefused,
@@ -101,13 +100,15 @@ def can(program: Program, state: State, act: Act, now: datetime) -> dict[str, ob
 
     Returns:
         `{"allowed": bool, "code": str | None, "message": str, "why": [...]}`; `why`
-        lists each condition with the values it saw. Data that the action needs is
-        not judged.
+        lists each condition with the values it saw. Data that comes with the action is
+        not judged; what the transition computes from the data that is there, is.
     """
     try:
         _gate(state)
         decision = Decision(program, state, act.actor, now)
         admission = admit(decision, act)
+        if admission.transition is not None and not admission.transition.uses_input:
+            perform(Decision(program, state, act.actor, now), act, admission)
     except Rejected as refusal:
         why = refusal.details.get("why", [])
         return {"allowed": False, "code": refusal.code, "message": refusal.message, "why": why}
@@ -145,14 +146,8 @@ def _handle(decision: Decision, command: Act | AddRecord | ReceiveEvent) -> None
         case ReceiveEvent():
             if command.record is not None:
                 open_record(decision, command.record)
-            decision.emit(
-                EventReceived,
-                record=command.record,
-                event=command.event,
-                data=dict(command.data),
-            )
-            decision.received = {"type": command.event, "data": command.data}
-            receive(decision, command.event, command.record)
+            authorize_opening(decision.program, command.actor, "event")
+            receive(decision, command.event, command.data, command.record)
 
 
 def _start(decision: Decision, command: Start) -> None:

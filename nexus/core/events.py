@@ -139,11 +139,20 @@ class RecordClosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventReceived(Event):
-    """Something happened outside."""
+    """Something happened outside.
+
+    Attributes:
+        event: Its type.
+        takes: The transitions that it takes, each as `record: transition`; empty
+            where nobody listens, or no condition holds.
+        why: The conditions of those that listen and do not take it, with the values they saw.
+    """
 
     name: ClassVar[str] = "event_received"
     event: str
     data: Data = field(default_factory=dict)
+    takes: tuple[str, ...] = ()
+    why: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,14 @@ class Transition:
     set: tuple[Computed, ...] = ()
     creates: Creates | None = None
 
+    @property
+    def uses_input(self) -> bool:
+        """Something that it computes needs the action's data, or its data has a schema."""
+        computed = (*self.set, *(self.creates.data if self.creates else ()))
+        return self.input is not None or any(
+            one.expression is not None and "input" in one.expression.names for one in computed
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Exits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from nexus.core.durations import format_duration
 from nexus.core.errors import RefusalCode, Rejected
 from nexus.core.events import (
     DataChanged,
+    EventReceived,
     IncidentRaised,
     InstanceEnded,
     RecordCreated,
@@ -185,17 +186,42 @@ def compute(values: Sequence[Computed], scope: dict[str, object], place: str) ->
     return {key: to_json(result) for key, result in computed.items()}
 
 
-def receive(decision: Decision, event: str, record_id: str | None) -> None:
-    """Let each open record, or the one named, take its first transition on this event (R8)."""
+def receive(decision: Decision, event: str, data: Data, record_id: str | None) -> None:
+    """Let each open record, or the one named, take its first transition on this event (R8).
+
+    The history says which, and why the others that listen were not taken.
+    """
+    sender = decision.actor
     decision.actor = SYSTEM_ACTOR
+    decision.received = {"type": event, "data": data}
+    takes: list[tuple[Transition, Record]] = []
+    why: list[Mapping[str, object]] = []
     for record in decision.open_records():
         if (record_id is not None and record.id != record_id) or record.stage is None:
             continue
         exits = decision.program.entities[record.entity].exits.get(record.stage, _NO_EXITS)
         for transition in exits.event:
-            if transition.trigger.event == event and not hindrance(decision, transition, record):
-                take_or_report(decision, transition, record, "event")
+            if transition.trigger.event != event:
+                continue
+            reason = hindrance(decision, transition, record)
+            if reason is None:
+                takes.append((transition, record))
                 break
+            why += [
+                {"record": record.id, "transition": transition.name, **one} for one in reason.why
+            ]
+    decision.actor = sender
+    decision.emit(
+        EventReceived,
+        record=record_id,
+        event=event,
+        data=dict(data),
+        takes=tuple(f"{record.id}: {transition.name}" for transition, record in takes),
+        why=tuple(why),
+    )
+    decision.actor = SYSTEM_ACTOR
+    for transition, record in takes:
+        take_or_report(decision, transition, record, "event")
 
 
 def timer_due(decision: Decision, timer: Timer) -> None:
@@ -278,6 +304,7 @@ def settle(decision: Decision) -> None:
 
 def _take_automatic(decision: Decision) -> None:
     hopeless: set[tuple[str, str]] = set()  # refused once in this round: not tried again
+    before = decision.mark()
     for _ in range(AUTO_LIMIT):
         found = _next_automatic(decision, hopeless)
         if found is None:
@@ -286,16 +313,22 @@ def _take_automatic(decision: Decision) -> None:
         if not take_or_report(decision, transition, record, "auto"):
             hopeless.add((transition.name, record.id))
     found = _next_automatic(decision, hopeless)
-    if found is not None:
-        transition, record = found
-        decision.emit(
-            IncidentRaised,
-            record=record.id,
-            code="auto_loop",
-            message=f"{AUTO_LIMIT} automatic transitions were tried in a row; "
-            f"{transition.name!r} would have been next. {record.id!r} stays in {record.stage!r}.",
-            details={"transition": transition.name, "limit": AUTO_LIMIT},
-        )
+    if found is None:
+        return
+    # A loop is undone as a whole. Were its last stage kept, the clocks of that visit would come
+    # due and begin the next fifty, for ever.
+    decision.back_to(before)
+    transition, record = found
+    stage = decision.state.records[record.id].stage if record.id in decision.state.records else None
+    stays = f"; {record.id!r} stays in {stage!r}" if stage is not None else ""
+    decision.emit(
+        IncidentRaised,
+        record=record.id if stage is not None else None,
+        code="auto_loop",
+        message=f"More than {AUTO_LIMIT} automatic transitions in a row, and {transition.name!r} "
+        f"would have been next: none of them was taken{stays}.",
+        details={"transition": transition.name, "limit": AUTO_LIMIT},
+    )
 
 
 def _next_automatic(

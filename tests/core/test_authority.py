@@ -261,3 +261,19 @@ def test_a_stage_may_assign_whoever_enters_it() -> None:
     play = started(lead({"go": GO}, stages, policy={"selfAssign": False}))
     play.act("go")
     assert play.lead.assignees == Assignees(("ann",))
+
+
+def test_a_role_that_the_definition_does_not_know_is_not_assigned() -> None:
+    """R12: nobody could act through it, and the record would be locked."""
+    document = lead({"go": GO})
+    document["roles"] = {"manager": {"can": ["*"]}}
+    play = started(document)
+    boss = Actor("max", ("manager",))
+    refused(
+        "invalid_data",
+        lambda: play.act("assign", data={"roles": ["managr"]}, actor=boss),
+        "no role 'managr'",
+        "'manager'",
+    )
+    play.act("assign", data={"roles": ["manager", "admin"]}, actor=boss)
+    assert play.lead.assignees.roles == ("manager", "admin")

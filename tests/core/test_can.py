@@ -144,3 +144,20 @@ def test_asking_changes_nothing() -> None:
         play.can(action)
     assert play.state is before
     assert State() == Play(lead()).state
+
+
+def test_can_sees_what_set_and_creates_would_refuse() -> None:
+    """Where they need nothing from the action itself, its answer is the action's."""
+    play = started(lead({"go": {**GO, "set": {"y": "data.x + 1"}}}))
+    found = play.can("go")
+    assert (found["allowed"], found["code"]) == (False, "invalid_data")
+    assert "data.x is missing" in found["message"]
+    play.act("update", data={"x": 1})
+    before = play.state
+    assert play.can("go")["allowed"] is True
+    assert play.state is before
+
+
+def test_can_does_not_judge_data_that_comes_with_the_action() -> None:
+    play = started(lead({"go": {**GO, "set": {"y": "input.x + 1"}}}))
+    assert play.can("go")["allowed"] is True

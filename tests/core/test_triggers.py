@@ -90,10 +90,10 @@ def test_an_automatic_transition_is_no_action() -> None:
 
 
 def test_fifty_automatic_transitions_in_a_row_become_an_incident() -> None:
-    """R5: the record stays where it is; the instance goes on living."""
+    """R5: none of them was taken, the record stays where it is, the instance goes on living."""
     play = Play(lead({"there": auto(), "back": {"from": "qualified", "to": "new", "on": "auto"}}))
     events = play.start()
-    assert sum(isinstance(e, StageEntered) for e in events) == AUTO_LIMIT + 1
+    assert sum(isinstance(e, StageEntered) for e in events) == 1
     incident = only(events, IncidentRaised)
     assert events[-1] is incident
     assert (incident.code, incident.record) == ("auto_loop", "lead-1")
@@ -101,6 +101,22 @@ def test_fifty_automatic_transitions_in_a_row_become_an_incident() -> None:
     assert play.status() == "active"
     play.act("cancel")
     assert play.status() == "cancelled"
+
+
+def test_a_loop_does_not_feed_on_the_clocks_of_the_stages_that_it_passes() -> None:
+    """R5: else each clock that comes due would begin the next fifty, for ever."""
+    transitions: Document = {
+        "there": auto(condition="data.go"),
+        "back": {"from": "qualified", "to": "new", "on": "auto"},
+        "late": {"from": "new", "to": "won", "on": {"after": "2s"}, "condition": "data.ok"},
+    }
+    play = started(lead(transitions))
+    clocks = dict(play.state.timers)
+    events = play.act("update", data={"go": True})
+    assert names(events) == ["action_taken", "data_changed", "incident_raised"]
+    assert dict(play.state.timers) == clocks
+    play.due("lead-1/1/after:late")
+    assert not play.state.timers
 
 
 def test_exactly_fifty_in_a_row_are_no_incident() -> None:
@@ -175,6 +191,28 @@ def test_an_event_that_nothing_waits_for_is_kept_in_the_history() -> None:
     play = started(lead({"go": OPENED}))
     assert names(play.event("email.closed")) == ["event_received"]
     assert play.lead.stage == "new"
+
+
+def test_the_history_says_what_an_event_takes_and_why_not() -> None:
+    """Nobody is told in the answer, so whoever asks "did it do anything?" reads it there."""
+    play = started(lead({"go": {**OPENED, "condition": "event.data.n > 1"}}))
+    received = only(play.event("email.opened", {"n": 1}), EventReceived)
+    assert received.takes == ()
+    assert [(one["record"], one["transition"], one["result"]) for one in received.why] == [
+        ("lead-1", "go", False)
+    ]
+    received = only(play.event("email.opened", {"n": 2}), EventReceived)
+    assert (received.takes, received.why) == (("lead-1: go",), ())
+
+
+def test_events_are_for_roles_once_a_role_lists_them() -> None:
+    """SR-001: as with `start` and `add`."""
+    document = lead({"go": OPENED})
+    document["roles"] = {"mailer": {"can": ["event"]}, "rep": {"can": ["comment"]}}
+    play = started(document)
+    refused("forbidden", lambda: play.event("email.opened", actor=Actor("ann", ("rep",))), "mailer")
+    play.event("email.opened", actor=Actor("post", ("mailer",)))
+    assert play.lead.stage == "qualified"
 
 
 def test_a_condition_sees_the_event() -> None:

@@ -224,7 +224,9 @@ def _roles(
     declared = list(transitions) if isinstance(transitions, dict) else []
     own: dict[str, frozenset[str]] = {}
     parents: dict[str, tuple[str, ...]] = {}
-    known = dict.fromkeys((*declared, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "*"))
+    known = dict.fromkeys(
+        (*declared, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "event", "*")
+    )
     for role, value in roles.items():
         place = below("/roles", role)
         body = as_object(problems, value, place, f"The role {role!r}")
