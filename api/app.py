@@ -19,7 +19,7 @@ from api.gateway import Gateway
 from api.idempotency import Idempotency
 from api.observing import Observing, configure_logs
 from api.reading import Database
-from api.routes import dashboard, definitions, instances, system
+from api.routes import dashboard, definitions, instances, system, versions
 from api.services import Services
 from nexus.settings import Settings
 from storage.engine import create_engine
@@ -82,8 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
     )
-    for router in (definitions.router, instances.router, dashboard.router, system.router):
-        app.include_router(router)
+    for routes in (definitions, versions, instances, dashboard, system):
+        app.include_router(routes.router)
     handlers.install(app)
     app.add_middleware(Observing)
     app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]

@@ -110,7 +110,7 @@ class Commands:
         summary = _line(f"{definition} {version} for {subject.type} {subject.id}")
         for pause in (*_WHILE_CLOSING, None):
             if repeated:
-                known = await self._started(caller, definition, command, command_id)
+                known = await self.started(caller, definition, command, command_id)
                 if known is not None:
                     return known
             repeated = True
@@ -129,12 +129,12 @@ class Commands:
                     ) from None
                 await asyncio.sleep(pause)
                 continue
-            snapshot = snapshot or await self._started(caller, definition, command, command_id)
+            snapshot = snapshot or await self.started(caller, definition, command, command_id)
             if snapshot is not None:
                 return snapshot
         raise RuntimeError(f"the start {command_id} was answered and is not in SQL")
 
-    async def _started(
+    async def started(
         self, caller: Caller, definition: str, command: Start, command_id: str
     ) -> Snapshot | None:
         """The instance that a start with this id has begun, if there is one."""

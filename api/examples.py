@@ -74,6 +74,24 @@ DASHBOARD_ENTRY: dict[str, Any] = {
     "since": _MOMENT,
 }
 
+DEFINITION_VERSION: dict[str, Any] = {
+    "id": "sales-pipeline",
+    "version": "1.0.0",
+    "revision": 1,
+    "label": "Sales Pipeline",
+    "domain": "crm",
+    "active": False,
+    "source": "api",
+    "shared": False,
+    "uploaded_by": "root",
+    "uploaded_at": _MOMENT,
+    "activated_at": _MOMENT,
+    "activated_by": "root",
+    "retired_at": "2026-11-22T09:00:00Z",
+    "retired_by": "root",
+    "live": False,
+}
+
 # FastAPI leaves out what is null in an example that a model carries; these go in afterwards.
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     "Record": RECORD,
@@ -81,4 +99,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "Permission": PERMISSION,
     "HistoryEntry": HISTORY_ENTRY,
     "DashboardEntry": DASHBOARD_ENTRY,
+    "DefinitionVersion": DEFINITION_VERSION,
+    "RetiredVersions": {"retired": [DEFINITION_VERSION], "live": None},
 }

@@ -159,7 +159,20 @@ def present_definition_entry(stored: StoredDefinition) -> Json:
         "uploaded_by": stored.uploaded_by,
         "uploaded_at": stored.uploaded_at,
         "activated_at": stored.activated_at,
+        "activated_by": stored.activated_by,
+        "retired_at": stored.retired_at,
+        "retired_by": stored.retired_by,
     }
+
+
+def present_version(stored: StoredDefinition, live: StoredDefinition | None) -> Json:
+    """A stored version among its kin; `live` is the one that new instances take."""
+    return {**present_definition_entry(stored), "live": live is not None and _is(stored, live)}
+
+
+def _is(one: StoredDefinition, other: StoredDefinition) -> bool:
+    places = [(found.tenant, found.version, found.revision) for found in (one, other)]
+    return places[0] == places[1]
 
 
 def present_definition(stored: StoredDefinition, versions: Sequence[StoredDefinition]) -> Json:

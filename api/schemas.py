@@ -104,6 +104,18 @@ class CancelBody(_Body):
     comment: Comment | None = None
 
 
+class ActivateBody(_Body):
+    """The version to make live."""
+
+    version: Annotated[Name, Field(examples=["1.0.0"])]
+
+
+class RetireBody(_Body):
+    """The version to retire; all of them without one."""
+
+    version: Annotated[Name | None, Field(examples=["1.0.0"])] = None
+
+
 class DefinitionReference(BaseModel):
     """One version of a definition."""
 
@@ -255,6 +267,13 @@ class StoredDefinition(BaseModel):
 
     id: str
     version: str
+    active: Annotated[
+        bool,
+        Field(
+            description="New instances take it. False where an older version, or a retired one, "
+            "was stored once more, which changes nothing."
+        ),
+    ]
     warnings: list[Finding]
 
 
@@ -281,6 +300,30 @@ class DefinitionEntry(BaseModel):
     uploaded_by: str
     uploaded_at: datetime
     activated_at: datetime | None
+    activated_by: str | None
+    retired_at: Annotated[
+        datetime | None, Field(description="Since then it takes no new instances.")
+    ]
+    retired_by: str | None
+
+
+class DefinitionVersion(DefinitionEntry):
+    """A stored version among the others of its definition."""
+
+    live: Annotated[
+        bool,
+        Field(
+            description="New instances of the tenant take this one: `active`, and not hidden by "
+            "an active one of the tenant's own."
+        ),
+    ]
+
+
+class RetiredVersions(BaseModel):
+    """What takes no new instances now, and what takes them instead."""
+
+    retired: list[DefinitionVersion]
+    live: DefinitionVersion | None
 
 
 class Definition(DefinitionEntry):

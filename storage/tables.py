@@ -51,7 +51,10 @@ class TenantScoped(SQLModel):
 
 
 class Definition(TenantScoped, table=True):
-    """One revision of one version of a definition; `active` marks the live one."""
+    """One revision of one version of a definition; `active` marks the live one.
+
+    A retired one takes no new instances; it is never active.
+    """
 
     __tablename__ = "definitions"
 
@@ -70,6 +73,9 @@ class Definition(TenantScoped, table=True):
     uploaded_by: str = Field(max_length=ACTOR_MAX)
     uploaded_at: datetime = _column(UtcDateTime)
     activated_at: datetime | None = _column(UtcDateTime, nullable=True)
+    activated_by: str | None = Field(default=None, max_length=ACTOR_MAX)
+    retired_at: datetime | None = _column(UtcDateTime, nullable=True)
+    retired_by: str | None = Field(default=None, max_length=ACTOR_MAX)
     warnings: list[Any] = _column(JSON)
 
 

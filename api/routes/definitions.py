@@ -13,9 +13,10 @@ from api.idempotency import Answer
 from api.listing import Cursor, Limit
 from api.openapi import idempotent, problems
 from api.present import json_response, page, present_definition, present_definition_entry
-from api.problems import Problem, present_finding
+from api.problems import present_finding
 from api.routing import CallerOf, NexusRoute, ServicesOf
 from api.schemas import Definition, DefinitionEntry, Page, StoredDefinition, Validated
+from api.versions import to_read
 from nexus.core.compiler import Compiled, load_definition
 from storage import definitions
 from storage.scope import TenantSession
@@ -87,7 +88,12 @@ async def store(request: Request, caller: CallerOf, services: ServicesOf) -> Res
             on_conflict="refuse",
         )
         return Answer.of(
-            {"id": stored.id, "version": stored.version, "warnings": warnings},
+            {
+                "id": stored.id,
+                "version": stored.version,
+                "active": stored.active,
+                "warnings": warnings,
+            },
             200 if outcome == "unchanged" else 201,
         )
 
@@ -153,10 +159,7 @@ async def read_definition(
     """The live version, or the one that is named, with its document and the versions there are."""
 
     def read(session: TenantSession) -> Response:
-        stored = definitions.get(session, definition, version)
-        if stored is None:
-            named = f" in version {version!r}" if version else ""
-            raise Problem("not_found", f"There is no definition {definition!r}{named}.")
+        stored = to_read(session, definition, version)
         return json_response(
             present_definition(stored, definitions.list_versions(session, definition))
         )

@@ -35,10 +35,11 @@ from api.schemas import (
     StartBody,
 )
 from api.services import Services
+from api.versions import to_start
 from nexus.core.commands import Act, AddRecord, NewRecord, ReceiveEvent, Start
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.state import Subject as CoreSubject
-from storage import definitions, history, instances
+from storage import history, instances
 from storage.keyset import Page as StoredPage
 from storage.scope import TenantSession
 
@@ -100,12 +101,18 @@ async def start(
     )
 
     async def perform(command_id: str, repeated: bool) -> Answer:
-        stored = await services.database.read(
-            caller.tenant, definitions.get, body.definition, body.version
-        )
-        if stored is None:
-            version = f" in version {body.version!r}" if body.version else ""
-            raise Problem("not_found", f"There is no definition {body.definition!r}{version}.")
+        try:
+            stored = await services.database.read(
+                caller.tenant, to_start, body.definition, body.version
+            )
+        except Problem as error:
+            if not repeated or error.code not in ("conflict", "not_found"):
+                raise
+            # Retired since, perhaps: what a first attempt has started is still its answer.
+            known = await services.commands.started(caller, body.definition, command, command_id)
+            if known is None:
+                raise
+            return _answer(services, known, 201)
         snapshot = await services.commands.start(
             caller,
             command,
