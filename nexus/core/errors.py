@@ -96,6 +96,8 @@ class Problem:
         if self.line:
             place += f":{self.line}:{self.column}"
         hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
+        if hint and not self.message.endswith((".", "!", "?")):
+            hint = "." + hint
         where = f" (at {self.pointer})" if self.pointer else ""
         return f"{place}: {self.severity}: {self.message}{hint} [{self.code}]{where}"
 

@@ -75,6 +75,7 @@ def test_what_cannot_be_read_is_told_with_its_place(
         ("And", "and"),
         ("data.a And data.b", "and"),
         ("data.a Not in [1]", "not"),
+        ("data.a andd data.b", "and"),
         ("size > 3", "size(…)"),
         ("len(data.tags) > 1", "size"),
         ("starts_wth(data.a, 'b')", "starts_with"),

@@ -43,6 +43,7 @@ _BINARY = {
     **dict.fromkeys(("+", "-"), _SUM),
     **dict.fromkeys(("*", "/", "%"), _PRODUCT),
 }
+_OPERATOR_NAMES = tuple(dict.fromkeys(OPERATOR_WORDS.values()))
 # What people who know another language write first.
 _OTHER_CONSTANTS = {"none": "null", "nil": "null", "undefined": "null"}
 _OTHER_CONSTANTS |= {name: name for name in CONSTANTS}
@@ -120,9 +121,7 @@ class _Parser:
                 found="the end",
             )
         found = self._text[token.start : token.end]
-        suggestion = None
-        if token.kind == "word" and found.lower() in OPERATOR_WORDS:
-            suggestion = found.lower()
+        suggestion = closest(found, _OPERATOR_NAMES) if token.kind == "word" else None
         raise ExpressionError(
             f"{found!r} stands where {expected} should",
             token.start,
