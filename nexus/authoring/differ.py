@@ -1,0 +1,399 @@
+"""What changed between two versions of a definition, and what that means for running instances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nexus.authoring.conditions import compared
+from nexus.authoring.wording import computed_text, condition_text, joined, people, trigger_text
+from nexus.core.compiler import Compiled
+from nexus.core.errors import escape_pointer, nearest
+from nexus.core.language import KEYS, NO_EFFECT_YET
+from nexus.core.program import Computed, Creates, Entity, Program, Stage, Transition
+from nexus.core.schemas import DataSchema
+
+Kind = Literal["added", "removed", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference.
+
+    Attributes:
+        what: What is different, such as `stage lead/qualified`.
+        text: How, in a sentence.
+        running: What it would mean for instances of the old version that are moved to the new
+            one; "" where it means nothing.
+    """
+
+    kind: Kind
+    what: str
+    text: str
+    running: str = ""
+
+
+def compare(old: Compiled, new: Compiled) -> tuple[Change, ...]:
+    """All differences, from the whole to its parts; none where only the layout differs."""
+    before, after = old.program, new.program
+    documents = _document(old), _document(new)
+    changes = [
+        *_identity(before, after, same=documents[0] == documents[1]),
+        *_schema("dataSchema", before.data_schema, after.data_schema),
+        *_roles(before, after),
+        *_entities(before, after),
+        *_transitions(before, after),
+        *_without_effect(*documents),
+    ]
+    return tuple(changes)
+
+
+def _document(compiled: Compiled) -> object:
+    return json.loads(compiled.text.removeprefix("\ufeff"))
+
+
+def _identity(before: Program, after: Program, *, same: bool) -> Iterator[Change]:
+    if before.id != after.id:
+        text = f"id {before.id!r} is now {after.id!r}"
+        yield Change("changed", "id", text, "These are two definitions: nothing moves by itself.")
+    elif before.version != after.version:
+        text = f"version {before.version} is now {after.version}"
+        yield Change("changed", "version", text)
+    elif not same:
+        yield Change(
+            "changed",
+            "version",
+            f"both are version {after.version}, with other content",
+            "The API refuses that (version_exists); the definitions folder makes a revision of it.",
+        )
+    for name in ("label", "domain"):
+        one, other = getattr(before, name), getattr(after, name)
+        if one != other:
+            yield Change("changed", name, f"{name} {one!r} is now {other!r}")
+    if before.self_assign != after.self_assign:
+        word = "may now" if after.self_assign else "may no longer"
+        yield Change(
+            "changed", "policy.selfAssign", f"people {word} assign records to themselves"
+        )
+    if before.default_entity != after.default_entity:
+        text = f"a start makes a record of {after.default_entity}, not of {before.default_entity}"
+        yield Change("changed", "start", text)
+
+
+# --- data ------------------------------------------------------------------------------------
+
+
+def _schema(what: str, before: DataSchema | None, after: DataSchema | None) -> Iterator[Change]:
+    checked = "Data that is there already is checked when it is changed next."
+    if before is None or after is None:
+        if before is not after:
+            kind: Kind = "added" if before is None else "removed"
+            text = "data is checked now" if before is None else "data is not checked any more"
+            yield Change(kind, what, text, checked if before is None else "")
+        return
+    one, other = _properties(before), _properties(after)
+    for name in other.keys() - one.keys():
+        yield Change("added", f"{what}/{name}", f"{name} is new: {_rule(other[name])}")
+    for name in one.keys() - other.keys():
+        meaning = (
+            f"Records that have {name} are refused at their next change, unless it is taken out."
+            if after.closed
+            else ""
+        )
+        yield Change("removed", f"{what}/{name}", f"{name} is gone", meaning)
+    for name in (name for name in one if name in other and one[name] != other[name]):
+        text = f"{name} was {_rule(one[name])}, and is {_rule(other[name])}"
+        yield Change("changed", f"{what}/{name}", text, checked)
+    rest = [
+        {key: value for key, value in schema.schema.items() if key != "properties"}
+        for schema in (before, after)
+    ]
+    if rest[0].get("required") != rest[1].get("required"):
+        needed = joined(map(str, _listed(rest[1].get("required")))) or "nothing"
+        yield Change("changed", f"{what}/required", f"{needed} is needed now", checked)
+    if {**rest[0], "required": 0} != {**rest[1], "required": 0} or before.closed != after.closed:
+        yield Change("changed", what, "the schema as a whole has other rules", checked)
+
+
+def _properties(schema: DataSchema) -> Mapping[str, object]:
+    properties = schema.schema.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _rule(value: object) -> str:
+    return "anything" if value is True else json.dumps(value, ensure_ascii=False)
+
+
+# --- people ----------------------------------------------------------------------------------
+
+
+def _roles(before: Program, after: Program) -> Iterator[Change]:
+    if (before.can is None) != (after.can is None):
+        kind: Kind = "added" if before.can is None else "removed"
+        text = (
+            "roles say now who may do what"
+            if before.can is None
+            else "there are no roles any more: anybody of the tenant may act"
+        )
+        yield Change(kind, "roles", text)
+    one, other = before.can or {}, after.can or {}
+    for role in (role for role in one if role not in other):
+        text = f"the role {role} is gone"
+        yield Change("removed", f"role {role}", text, "Who has no other role may do nothing.")
+    for role in other:
+        had, has = one.get(role), other[role]
+        if had is None:
+            can = joined(sorted(has)) or "nothing"
+            yield Change("added", f"role {role}", f"the role {role} may {can}")
+        elif had != has:
+            parts = [f"may now {joined(sorted(has - had))}"] * bool(has - had)
+            parts += [f"may no longer {joined(sorted(had - has))}"] * bool(had - has)
+            yield Change("changed", f"role {role}", f"{role} {joined(parts)}")
+
+
+def _people(users: Iterable[str], roles: Iterable[str]) -> str:
+    return people(sorted(users), sorted(roles)) or "nobody in particular"
+
+
+# --- entities and stages ---------------------------------------------------------------------
+
+
+def _entities(before: Program, after: Program) -> Iterator[Change]:
+    for name, entity in before.entities.items():
+        if name not in after.entities:
+            meaning = f"Records of {name} have no place in the new version."
+            yield Change("removed", f"entity {name}", f"the entity {name} is gone", meaning)
+        else:
+            yield from _entity(entity, after.entities[name])
+    for name in (name for name in after.entities if name not in before.entities):
+        yield Change("added", f"entity {name}", f"the entity {name} is new")
+
+
+def _entity(before: Entity, after: Entity) -> Iterator[Change]:
+    what = f"entity {before.name}"
+    if before.label != after.label:
+        text = f"label {before.label!r} is now {after.label!r}"
+        yield Change("changed", what, text)
+    if before.table != after.table:
+        text = f"its records are also kept in {after.table}, not in {before.table}"
+        yield Change("changed", what, text, "Rows of the former table stay as they are.")
+    yield from _schema(f"{what} fields", before.fields, after.fields)
+    added = [stage for stage in after.stages if stage not in before.stages]
+    removed = [stage for stage in before.stages if stage not in after.stages]
+    for stage in removed:
+        renamed = _renamed(before, after, stage, added, removed)
+        guess = f" Perhaps it was renamed to {renamed!r}." if renamed else ""
+        meaning = (
+            f"Records that stand in {stage!r} have no place: say where they go when they are "
+            f"moved.{guess}"
+        )
+        yield Change("removed", f"stage {before.name}/{stage}", f"the stage {stage} is gone", meaning)
+    for stage in added:
+        yield Change("added", f"stage {before.name}/{stage}", f"the stage {stage} is new")
+    for name, stage_before in before.stages.items():
+        if name in after.stages:
+            yield from _stage(before.name, stage_before, after.stages[name])
+    kept = [[s for s in entity.stages if s in before.stages and s in after.stages] for entity in (before, after)]
+    if kept[0] != kept[1]:
+        yield Change(
+            "changed",
+            f"{what} stages",
+            f"the stages are listed as {joined(after.stages)}",
+            "`convert` goes to the next stage in this order.",
+        )
+    if before.first_stage != after.first_stage and after.first_stage in before.stages:
+        text = f"new records begin in {after.first_stage}, not in {before.first_stage}"
+        yield Change("changed", what, text)
+
+
+def _renamed(
+    before: Entity, after: Entity, stage: str, added: list[str], removed: list[str]
+) -> str | None:
+    """The stage that a removed one was probably renamed to: by label, by name, by place."""
+    label = before.stages[stage].label
+    alike = [name for name in added if after.stages[name].label == label != stage]
+    if len(alike) == 1:
+        return alike[0]
+    if close := nearest(stage, added):
+        return close
+    place = list(before.stages).index(stage)
+    one_each = len(added) == len(removed) == 1 and len(before.stages) == len(after.stages)
+    return added[0] if one_each and list(after.stages).index(added[0]) == place else None
+
+
+def _stage(entity: str, before: Stage, after: Stage) -> Iterator[Change]:
+    what = f"stage {entity}/{before.id}"
+    for key in ("label", "type"):
+        one, other = getattr(before, key), getattr(after, key)
+        if one != other:
+            yield Change("changed", what, f"{key} {one!r} is now {other!r}")
+    if before.final != after.final:
+        text = "it is final now" if after.final else "it is not final any more"
+        meaning = (
+            "Records that stand in it would have ended."
+            if after.final
+            else "Records that ended in it stay ended."
+        )
+        yield Change("changed", what, text, meaning)
+    if before.assign != after.assign:
+        one, other = (
+            _people(stage.assign.users, stage.assign.roles) if stage.assign else "whoever was"
+            for stage in (before, after)
+        )
+        text = f"it assigns {other}, not {one}"
+        meaning = "Records that stand in it keep the assignees that they have."
+        yield Change("changed", what, text, meaning)
+
+
+# --- transitions -----------------------------------------------------------------------------
+
+
+def _transitions(before: Program, after: Program) -> Iterator[Change]:
+    for name, transition in before.transitions.items():
+        what = f"transition {name}"
+        if name in after.transitions:
+            for text, meaning in _transition(transition, after.transitions[name]):
+                yield Change("changed", what, text, meaning)
+        else:
+            clock = transition.trigger.kind == "after"
+            meaning = "Clocks that run for it would be stopped." if clock else ""
+            yield Change("removed", what, f"the transition {name} is gone", meaning)
+    for name, transition in after.transitions.items():
+        if name not in before.transitions:
+            way = f"from {joined(transition.sources, 'or')} to {transition.target}"
+            text = f"the transition {name} is new: {way}{_taken_by(transition)}"
+            yield Change("added", f"transition {name}", text, _awaits(transition))
+    common = [
+        [t.name for t in program.transitions.values() if t.name in other.transitions]
+        for program, other in ((before, after), (after, before))
+    ]
+    if common[0] != common[1]:
+        yield Change(
+            "changed",
+            "transitions",
+            "they are listed in another order",
+            "Automatic transitions and those on one event are tried in this order.",
+        )
+
+
+def _taken_by(transition: Transition) -> str:
+    trigger = trigger_text(transition.trigger)
+    return f", {trigger}" if trigger else ""
+
+
+def _awaits(transition: Transition) -> str:
+    stages = joined(transition.sources, "or")
+    if transition.trigger.kind == "auto":
+        return f"Records that stand in {stages} may take it as soon as they are moved."
+    if transition.trigger.kind == "after":
+        return f"Records that stand in {stages} may be due for it as soon as they are moved."
+    return ""
+
+
+def _transition(before: Transition, after: Transition) -> Iterator[tuple[str, str]]:
+    if before.label != after.label:
+        yield f"label {before.label!r} is now {after.label!r}", ""
+    if before.entity != after.entity:
+        yield f"it is a transition of {after.entity}, not of {before.entity}", ""
+    gone = [stage for stage in before.sources if stage not in after.sources]
+    new = [stage for stage in after.sources if stage not in before.sources]
+    if gone:
+        yield f"it does not leave {joined(gone, 'or')} any more", _stuck(gone)
+    if new:
+        yield f"it also leaves {joined(new)}", ""
+    if before.target != after.target:
+        yield f"it leads to {after.target}, not to {before.target}", ""
+    if before.trigger != after.trigger:
+        one, other = (trigger_text(t.trigger) or "somebody's action" for t in (before, after))
+        yield f"it is taken {other}, not {one}", _awaits(after)
+    yield from _condition(before, after)
+    if (before.users, before.roles) != (after.users, after.roles):
+        one, other = (
+            "whoever is assigned"
+            if t.users is None and t.roles is None
+            else _people(t.users or (), t.roles or ())
+            for t in (before, after)
+        )
+        yield f"it is for {other}, not for {one}", ""
+    for change in _schema("input", before.input, after.input):
+        yield f"its {change.what}: {change.text}", ""
+    if _texts(before.set) != _texts(after.set):
+        yield f"it sets {_listing(after.set) or 'nothing'}, not {_listing(before.set) or 'nothing'}", ""
+    if _created(before.creates) != _created(after.creates):
+        yield f"it creates {_created(after.creates)}, not {_created(before.creates)}", ""
+
+
+def _stuck(stages: list[str]) -> str:
+    return f"Records that stand in {joined(stages, 'or')} cannot take it after they are moved."
+
+
+def _condition(before: Transition, after: Transition) -> Iterator[tuple[str, str]]:
+    one, other = before.condition, after.condition
+    texts = [condition_text(condition) if condition else None for condition in (one, other)]
+    if texts[0] == texts[1]:
+        return
+    if one is None:
+        yield f"it has a condition now: {texts[1]}", "Fewer records pass."
+    elif other is None:
+        yield f"it has no condition any more; it was {texts[0]}", "More records pass."
+    else:
+        yield f"its condition is {texts[1]}; it was {texts[0]}", compared(one, other)
+
+
+def _texts(computed: tuple[Computed, ...]) -> list[tuple[str, str]]:
+    return [(one.key, computed_text(one)) for one in computed]
+
+
+def _listing(computed: tuple[Computed, ...]) -> str:
+    return joined(f"{key} to {text}" for key, text in _texts(computed))
+
+
+def _created(creates: Creates | None) -> str:
+    if creates is None:
+        return "nothing"
+    facts = joined([f"{key} from {text}" for key, text in _texts(creates.data)] + [*creates.copied])
+    return f"a record of {creates.entity}" + (f" with {facts}" if facts else "")
+
+
+# --- what this version does not read ---------------------------------------------------------
+
+
+def _without_effect(before: object, after: object) -> Iterator[Change]:
+    one, other = dict(_unread(before)), dict(_unread(after))
+    for pointer in (pointer for pointer in one if pointer not in other):
+        yield Change("removed", pointer, "it is gone; it had no effect")
+    for pointer, value in other.items():
+        if pointer not in one:
+            yield Change("added", pointer, "it is new, and has no effect")
+        elif one[pointer] != value:
+            yield Change("changed", pointer, "it has changed, and has no effect")
+
+
+def _unread(document: object) -> Iterator[tuple[str, object]]:
+    """Each key that the program knows nothing of, with its value, by pointer."""
+    if isinstance(document, dict):
+        yield from _unread_keys(document, "definition", "", {"$schema", "description"})
+        for section, kind in (("roles", "role"), ("entities", "entity"), ("transitions", "transition")):
+            members = document.get(section)
+            for name, value in members.items() if isinstance(members, dict) else ():
+                place = f"/{section}/{escape_pointer(name)}"
+                quiet = {"label"} if kind == "role" else set[str]()
+                yield from _unread_keys(value, kind, place, quiet)
+                stages = value.get("stages", ()) if kind == "entity" else ()
+                for at, stage in enumerate(stages):
+                    if isinstance(stage, dict):
+                        yield from _unread_keys(stage, "stage", f"{place}/stages/{at}", set())
+
+
+def _unread_keys(
+    value: Mapping[str, object], kind: str, place: str, quiet: set[str]
+) -> Iterator[tuple[str, object]]:
+    for key, item in value.items():
+        if key in quiet or key not in KEYS[kind] or (kind, key) in NO_EFFECT_YET:
+            yield f"{place}/{escape_pointer(key)}", item
