@@ -73,6 +73,11 @@ class Way:
     condition: str = ""
     taken: int = 0
 
+    @property
+    def title(self) -> str:
+        """Its label, and how often it was taken where that is more than once."""
+        return f"{self.label} ({self.taken} times)" if self.taken > 1 else self.label
+
 
 @dataclass(frozen=True, slots=True)
 class ChartEntity:

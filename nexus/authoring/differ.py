@@ -4,35 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
+from nexus.authoring.changes import Change, Kind, changes_without_effect, schema_changes
 from nexus.authoring.conditions import compared
 from nexus.authoring.wording import computed_text, condition_text, joined, people, trigger_text
 from nexus.core.compiler import Compiled
-from nexus.core.errors import escape_pointer, nearest
-from nexus.core.language import KEYS, NO_EFFECT_YET
+from nexus.core.errors import nearest
 from nexus.core.program import Computed, Creates, Entity, Program, Stage, Transition
-from nexus.core.schemas import DataSchema
-
-Kind = Literal["added", "removed", "changed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference.
-
-    Attributes:
-        what: What is different, such as `stage lead/qualified`.
-        text: How, in a sentence.
-        running: What it would mean for instances of the old version that are moved to the new
-            one; "" where it means nothing.
-    """
-
-    kind: Kind
-    what: str
-    text: str
-    running: str = ""
 
 
 def compare(old: Compiled, new: Compiled) -> tuple[Change, ...]:
@@ -41,11 +19,11 @@ def compare(old: Compiled, new: Compiled) -> tuple[Change, ...]:
     documents = _document(old), _document(new)
     changes = [
         *_identity(before, after, same=documents[0] == documents[1]),
-        *_schema("dataSchema", before.data_schema, after.data_schema),
+        *schema_changes("dataSchema", before.data_schema, after.data_schema),
         *_roles(before, after),
         *_entities(before, after),
         *_transitions(before, after),
-        *_without_effect(*documents),
+        *changes_without_effect(*documents),
     ]
     return tuple(changes)
 
@@ -74,60 +52,10 @@ def _identity(before: Program, after: Program, *, same: bool) -> Iterator[Change
             yield Change("changed", name, f"{name} {one!r} is now {other!r}")
     if before.self_assign != after.self_assign:
         word = "may now" if after.self_assign else "may no longer"
-        yield Change(
-            "changed", "policy.selfAssign", f"people {word} assign records to themselves"
-        )
+        yield Change("changed", "policy.selfAssign", f"people {word} assign records to themselves")
     if before.default_entity != after.default_entity:
         text = f"a start makes a record of {after.default_entity}, not of {before.default_entity}"
         yield Change("changed", "start", text)
-
-
-# --- data ------------------------------------------------------------------------------------
-
-
-def _schema(what: str, before: DataSchema | None, after: DataSchema | None) -> Iterator[Change]:
-    checked = "Data that is there already is checked when it is changed next."
-    if before is None or after is None:
-        if before is not after:
-            kind: Kind = "added" if before is None else "removed"
-            text = "data is checked now" if before is None else "data is not checked any more"
-            yield Change(kind, what, text, checked if before is None else "")
-        return
-    one, other = _properties(before), _properties(after)
-    for name in other.keys() - one.keys():
-        yield Change("added", f"{what}/{name}", f"{name} is new: {_rule(other[name])}")
-    for name in one.keys() - other.keys():
-        meaning = (
-            f"Records that have {name} are refused at their next change, unless it is taken out."
-            if after.closed
-            else ""
-        )
-        yield Change("removed", f"{what}/{name}", f"{name} is gone", meaning)
-    for name in (name for name in one if name in other and one[name] != other[name]):
-        text = f"{name} was {_rule(one[name])}, and is {_rule(other[name])}"
-        yield Change("changed", f"{what}/{name}", text, checked)
-    rest = [
-        {key: value for key, value in schema.schema.items() if key != "properties"}
-        for schema in (before, after)
-    ]
-    if rest[0].get("required") != rest[1].get("required"):
-        needed = joined(map(str, _listed(rest[1].get("required")))) or "nothing"
-        yield Change("changed", f"{what}/required", f"{needed} is needed now", checked)
-    if {**rest[0], "required": 0} != {**rest[1], "required": 0} or before.closed != after.closed:
-        yield Change("changed", what, "the schema as a whole has other rules", checked)
-
-
-def _properties(schema: DataSchema) -> Mapping[str, object]:
-    properties = schema.schema.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _rule(value: object) -> str:
-    return "anything" if value is True else json.dumps(value, ensure_ascii=False)
 
 
 # --- people ----------------------------------------------------------------------------------
@@ -183,23 +111,29 @@ def _entity(before: Entity, after: Entity) -> Iterator[Change]:
     if before.table != after.table:
         text = f"its records are also kept in {after.table}, not in {before.table}"
         yield Change("changed", what, text, "Rows of the former table stay as they are.")
-    yield from _schema(f"{what} fields", before.fields, after.fields)
+    yield from schema_changes(f"{what} fields", before.fields, after.fields)
     added = [stage for stage in after.stages if stage not in before.stages]
     removed = [stage for stage in before.stages if stage not in after.stages]
+    renames = dict(_renames(before, after))
     for stage in removed:
-        renamed = _renamed(before, after, stage, added, removed)
+        renamed = renames.get(stage)
         guess = f" Perhaps it was renamed to {renamed!r}." if renamed else ""
         meaning = (
             f"Records that stand in {stage!r} have no place: say where they go when they are "
             f"moved.{guess}"
         )
-        yield Change("removed", f"stage {before.name}/{stage}", f"the stage {stage} is gone", meaning)
+        yield Change(
+            "removed", f"stage {before.name}/{stage}", f"the stage {stage} is gone", meaning
+        )
     for stage in added:
         yield Change("added", f"stage {before.name}/{stage}", f"the stage {stage} is new")
     for name, stage_before in before.stages.items():
         if name in after.stages:
             yield from _stage(before.name, stage_before, after.stages[name])
-    kept = [[s for s in entity.stages if s in before.stages and s in after.stages] for entity in (before, after)]
+    kept = [
+        [s for s in entity.stages if s in before.stages and s in after.stages]
+        for entity in (before, after)
+    ]
     if kept[0] != kept[1]:
         yield Change(
             "changed",
@@ -212,19 +146,21 @@ def _entity(before: Entity, after: Entity) -> Iterator[Change]:
         yield Change("changed", what, text)
 
 
-def _renamed(
-    before: Entity, after: Entity, stage: str, added: list[str], removed: list[str]
-) -> str | None:
-    """The stage that a removed one was probably renamed to: by label, by name, by place."""
-    label = before.stages[stage].label
-    alike = [name for name in added if after.stages[name].label == label != stage]
-    if len(alike) == 1:
-        return alike[0]
-    if close := nearest(stage, added):
-        return close
-    place = list(before.stages).index(stage)
-    one_each = len(added) == len(removed) == 1 and len(before.stages) == len(after.stages)
-    return added[0] if one_each and list(after.stages).index(added[0]) == place else None
+def _renames(before: Entity, after: Entity) -> Iterator[tuple[str, str]]:
+    """Removed stages, and what each was probably renamed to: by label, by name, by place."""
+    added = [stage for stage in after.stages if stage not in before.stages]
+    removed = [stage for stage in before.stages if stage not in after.stages]
+    places = list(before.stages), list(after.stages)
+    for stage in removed:
+        label = before.stages[stage].label
+        alike = [name for name in added if after.stages[name].label == label != stage]
+        found = alike[0] if len(alike) == 1 else nearest(stage, added)
+        if found is None and len(added) == len(removed) == 1:
+            same_place = places[0].index(stage) == places[1].index(added[0])
+            found = added[0] if same_place else None
+        if found is not None:
+            added.remove(found)  # two stages are not renamed to one
+            yield stage, found
 
 
 def _stage(entity: str, before: Stage, after: Stage) -> Iterator[Change]:
@@ -255,10 +191,16 @@ def _stage(entity: str, before: Stage, after: Stage) -> Iterator[Change]:
 
 
 def _transitions(before: Program, after: Program) -> Iterator[Change]:
+    renames = {
+        name: dict(_renames(entity, after.entities[name]))
+        for name, entity in before.entities.items()
+        if name in after.entities
+    }
     for name, transition in before.transitions.items():
         what = f"transition {name}"
         if name in after.transitions:
-            for text, meaning in _transition(transition, after.transitions[name]):
+            moved = renames.get(transition.entity, {})
+            for text, meaning in _transition(transition, after.transitions[name], moved):
                 yield Change("changed", what, text, meaning)
         else:
             clock = transition.trigger.kind == "after"
@@ -296,18 +238,26 @@ def _awaits(transition: Transition) -> str:
     return ""
 
 
-def _transition(before: Transition, after: Transition) -> Iterator[tuple[str, str]]:
+def _transition(
+    before: Transition, after: Transition, renames: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """What is different about a transition, and what that means.
+
+    A stage that seems to be renamed is told once, and not again by each transition of it.
+    """
     if before.label != after.label:
         yield f"label {before.label!r} is now {after.label!r}", ""
     if before.entity != after.entity:
         yield f"it is a transition of {after.entity}, not of {before.entity}", ""
-    gone = [stage for stage in before.sources if stage not in after.sources]
-    new = [stage for stage in after.sources if stage not in before.sources]
+    sources = [renames.get(stage, stage) for stage in before.sources]
+    gone = [stage for stage in sources if stage not in after.sources]
+    new = [stage for stage in after.sources if stage not in sources]
     if gone:
-        yield f"it does not leave {joined(gone, 'or')} any more", _stuck(gone)
+        meaning = f"Records that stand in {joined(gone, 'or')} can no longer take it."
+        yield f"it does not leave {joined(gone, 'or')} any more", meaning
     if new:
         yield f"it also leaves {joined(new)}", ""
-    if before.target != after.target:
+    if renames.get(before.target, before.target) != after.target:
         yield f"it leads to {after.target}, not to {before.target}", ""
     if before.trigger != after.trigger:
         one, other = (trigger_text(t.trigger) or "somebody's action" for t in (before, after))
@@ -321,16 +271,15 @@ def _transition(before: Transition, after: Transition) -> Iterator[tuple[str, st
             for t in (before, after)
         )
         yield f"it is for {other}, not for {one}", ""
-    for change in _schema("input", before.input, after.input):
+    for change in schema_changes("input", before.input, after.input):
         yield f"its {change.what}: {change.text}", ""
     if _texts(before.set) != _texts(after.set):
-        yield f"it sets {_listing(after.set) or 'nothing'}, not {_listing(before.set) or 'nothing'}", ""
+        yield (
+            f"it sets {_listing(after.set) or 'nothing'}, not {_listing(before.set) or 'nothing'}",
+            "",
+        )
     if _created(before.creates) != _created(after.creates):
         yield f"it creates {_created(after.creates)}, not {_created(before.creates)}", ""
-
-
-def _stuck(stages: list[str]) -> str:
-    return f"Records that stand in {joined(stages, 'or')} cannot take it after they are moved."
 
 
 def _condition(before: Transition, after: Transition) -> Iterator[tuple[str, str]]:
@@ -359,41 +308,3 @@ def _created(creates: Creates | None) -> str:
         return "nothing"
     facts = joined([f"{key} from {text}" for key, text in _texts(creates.data)] + [*creates.copied])
     return f"a record of {creates.entity}" + (f" with {facts}" if facts else "")
-
-
-# --- what this version does not read ---------------------------------------------------------
-
-
-def _without_effect(before: object, after: object) -> Iterator[Change]:
-    one, other = dict(_unread(before)), dict(_unread(after))
-    for pointer in (pointer for pointer in one if pointer not in other):
-        yield Change("removed", pointer, "it is gone; it had no effect")
-    for pointer, value in other.items():
-        if pointer not in one:
-            yield Change("added", pointer, "it is new, and has no effect")
-        elif one[pointer] != value:
-            yield Change("changed", pointer, "it has changed, and has no effect")
-
-
-def _unread(document: object) -> Iterator[tuple[str, object]]:
-    """Each key that the program knows nothing of, with its value, by pointer."""
-    if isinstance(document, dict):
-        yield from _unread_keys(document, "definition", "", {"$schema", "description"})
-        for section, kind in (("roles", "role"), ("entities", "entity"), ("transitions", "transition")):
-            members = document.get(section)
-            for name, value in members.items() if isinstance(members, dict) else ():
-                place = f"/{section}/{escape_pointer(name)}"
-                quiet = {"label"} if kind == "role" else set[str]()
-                yield from _unread_keys(value, kind, place, quiet)
-                stages = value.get("stages", ()) if kind == "entity" else ()
-                for at, stage in enumerate(stages):
-                    if isinstance(stage, dict):
-                        yield from _unread_keys(stage, "stage", f"{place}/stages/{at}", set())
-
-
-def _unread_keys(
-    value: Mapping[str, object], kind: str, place: str, quiet: set[str]
-) -> Iterator[tuple[str, object]]:
-    for key, item in value.items():
-        if key in quiet or key not in KEYS[kind] or (kind, key) in NO_EFFECT_YET:
-            yield f"{place}/{escape_pointer(key)}", item

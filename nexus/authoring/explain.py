@@ -200,7 +200,9 @@ def _consequences(program: Program, transition: Transition) -> Iterator[str]:
     if transition.input is not None:
         yield f"It asks for {_properties(transition.input)}."
     if transition.set:
-        values = joined(f"{computed.key} to {computed_text(computed)}" for computed in transition.set)
+        values = joined(
+            f"{computed.key} to {computed_text(computed)}" for computed in transition.set
+        )
         yield f"It sets {values}."
     creates = transition.creates
     if creates is None:
@@ -221,8 +223,10 @@ def _takers(program: Program, transition: Transition) -> str:
     if transition.users is not None or transition.roles is not None:
         users, roles = sorted(transition.users or ()), sorted(transition.roles or ())
         who = _capital(people(users, roles, "or"))
-        limit = "" if program.can is None or (not users and set(roles) <= set(able)) else (
-            f" (with {people((), able, 'or')})"
+        limit = (
+            ""
+            if program.can is None or (not users and set(roles) <= set(able))
+            else (f" (with {people((), able, 'or')})")
         )
         return who + limit
     if program.can is None:

@@ -69,9 +69,7 @@ def _ordered(value: object, kind: str | None) -> object:
         return value
     rank = {key: at for at, key in enumerate(KEYS.get(kind or "", ()))}
     keys = sorted(value, key=lambda key: rank.get(key, len(rank))) if rank else list(value)
-    return {
-        key: _ordered(value[key], members.get(key, members.get("*"))) for key in keys
-    }
+    return {key: _ordered(value[key], members.get(key, members.get("*"))) for key in keys}
 
 
 def _written(value: object, pointer: str, indent: str, taken: int) -> str:

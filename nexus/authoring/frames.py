@@ -56,11 +56,9 @@ def frame_of(entity: ChartEntity) -> Frame:
         TooLargeToDraw: There are too many long lines.
     """
     layers = _layers(entity)
-    sizes = {
-        **{stage.id: _stage_size(stage) for stage in entity.stages},
-        **{way_id(at): _way_size(way) for at, way in enumerate(entity.ways)},
-    }
-    boxes = [Box(id_, *sizes[id_], layers[id_]) for id_ in sizes]
+    sizes: dict[object, Point] = {stage.id: _stage_size(stage) for stage in entity.stages}
+    sizes.update((way_id(at), _way_size(way)) for at, way in enumerate(entity.ways))
+    boxes = [Box(id_, *size, layers[id_]) for id_, size in sizes.items()]
     links: list[tuple[object, object]] = []
     for at, way in enumerate(entity.ways):
         links += [(source, way_id(at)) for source in way.sources]
@@ -104,7 +102,7 @@ def _stage_size(stage: ChartStage) -> Point:
 
 
 def _way_size(way: Way) -> Point:
-    widths = [width_of(way.label, NOTE_SIZE + 0.5, bold=True)]
+    widths = [width_of(way.title, NOTE_SIZE + 0.5, bold=True)]
     widths += [width_of(note, NOTE_SIZE) for note in way.notes]
     return max(widths) + 16, 8 + (LINE - 1) * (1 + len(way.notes))
 
@@ -128,7 +126,9 @@ def _layers(entity: ChartEntity) -> dict[object, int]:
         ]
         layers[stage.id] = max(above) + 2 if above else 0
     for at, way in enumerate(entity.ways):
-        layers[way_id(at)] = _between([layers[source] for source in way.sources], layers[way.target])
+        layers[way_id(at)] = _between(
+            [layers[source] for source in way.sources], layers[way.target]
+        )
     return layers
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 Point = tuple[float, float]
 
@@ -76,9 +77,7 @@ def arrange(boxes: Sequence[Box], links: Sequence[tuple[Hashable, Hashable]]) ->
 class _Layers:
     """The boxes and waypoints of one layout; all are nodes, known by number."""
 
-    def __init__(
-        self, boxes: Sequence[Box], links: Sequence[tuple[Hashable, Hashable]]
-    ) -> None:
+    def __init__(self, boxes: Sequence[Box], links: Sequence[tuple[Hashable, Hashable]]) -> None:
         self._boxes = boxes
         self._number = {box.id: number for number, box in enumerate(boxes)}
         self._width = [box.width for box in boxes]
@@ -92,7 +91,9 @@ class _Layers:
         self._below: list[list[int]] = [[] for _ in boxes]
         # Each line as the nodes that it passes, from the upper end to the lower.
         self._lines = [self._line(self._number[a], self._number[b]) for a, b in links]
-        self._upwards = [self._layer[self._number[a]] > self._layer[self._number[b]] for a, b in links]
+        self._upwards = [
+            self._layer[self._number[a]] > self._layer[self._number[b]] for a, b in links
+        ]
 
     def arrange(self) -> Arrangement:
         self._order()
@@ -107,9 +108,7 @@ class _Layers:
         for index, upwards in enumerate(self._upwards):
             points = self._route(index, across, bands, ports)
             routes.append(tuple(reversed(points)) if upwards else tuple(points))
-        right = max(
-            (across[n] + self._width[n] / 2 for n in range(len(self._width))), default=0.0
-        )
+        right = max((across[n] + self._width[n] / 2 for n in range(len(self._width))), default=0.0)
         height = bands[-1][1] if bands else 0.0
         return Arrangement(centres, tuple(routes), right, height, tuple(b for _, b in bands))
 
@@ -127,7 +126,7 @@ class _Layers:
             self._layers[layer].append(number)
             line.append(number)
         line.append(lower)
-        for one, other in zip(line, line[1:], strict=False):
+        for one, other in pairwise(line):
             self._below[one].append(other)
             self._above[other].append(one)
         return line

@@ -94,8 +94,7 @@ def _stage_text(stage: ChartStage) -> str:
 
 
 def _way_text(way: Way) -> str:
-    label = f"{way.label} ×{way.taken}" if way.taken > 1 else way.label
-    return "<br/>".join(_label(part) for part in (label, *way.notes))
+    return "<br/>".join(_label(part) for part in (way.title, *way.notes))
 
 
 def _mark(stage: ChartStage) -> str:

@@ -161,20 +161,25 @@ class _Picture:
         return [line for _, line in sorted(lines, key=lambda entry: entry[0])]
 
     def _place(self, frame: Frame, id_: object, inner: Point) -> Point:
-        x, y = frame.arrangement.centres[id_]  # type: ignore[index]  # ids are hashable
+        x, y = frame.arrangement.centres[id_]
         return x + inner[0], y + inner[1]
 
     def _way(self, way: Way, frame: Frame, id_: object, inner: Point) -> str:
         centre, size = self._place(frame, id_, inner), frame.sizes[id_]
         fill, stroke, _ = _KINDS[way.kind]
         pale = self._chart.walked and not way.taken
-        label = f"{way.label} ×{way.taken}" if way.taken > 1 else way.label
         top = centre[1] - size[1] / 2
         lines = [
             svg.rectangle(
                 centre, size, fill=fill, stroke=_PALE if pale else stroke, thick=0.8, round_=9
             ),
-            svg.text((centre[0], top + 15), label, NOTE_SIZE + 0.5, _GREY if pale else _INK, bold=True),
+            svg.text(
+                (centre[0], top + 15),
+                way.title,
+                NOTE_SIZE + 0.5,
+                _GREY if pale else _INK,
+                bold=True,
+            ),
         ]
         lines += [
             svg.text((centre[0], top + 15 + (at + 1) * (LINE - 1)), note, NOTE_SIZE, _GREY)
@@ -189,13 +194,21 @@ class _Picture:
         fill = _FINAL if stage.final else "#ffffff"
         stroke = _FINAL_LINE if stage.final else _STAGE_LINE
         if walked:
-            fill = _HERE if stage.standing else (fill if stage.final else _BEEN) if touched else "#ffffff"
+            fill = (
+                _HERE
+                if stage.standing
+                else (fill if stage.final else _BEEN)
+                if touched
+                else "#ffffff"
+            )
             stroke = _HERE_LINE if stage.standing else stroke if touched else _PALE
         thick = 2.6 if stage.standing or (walked and stage.ended) else 1.5
         parts = [svg.rectangle(centre, size, fill=fill, stroke=stroke, thick=thick)]
         if stage.final:
             inside = (size[0] - 7, size[1] - 7)
-            parts.append(svg.rectangle(centre, inside, fill="none", stroke=stroke, thick=1, round_=4))
+            parts.append(
+                svg.rectangle(centre, inside, fill="none", stroke=stroke, thick=1, round_=4)
+            )
         top = centre[1] - size[1] / 2
         ink = _GREY if walked and not touched else _INK
         parts.append(svg.text((centre[0], top + 21), stage.label, STAGE_SIZE, ink, bold=True))
@@ -247,9 +260,7 @@ class _Picture:
         gap = bottom + 12 + shift
         leave_right = goal >= at
         start = x + (0.36 if leave_right else -0.36) * width
-        channel = (
-            offset[0] + frame.width + 20 + shift if leave_right else offset[0] - 20 - shift
-        )
+        channel = offset[0] + frame.width + 20 + shift if leave_right else offset[0] - 20 - shift
         points = [(start, y + height / 2), (start, gap), (channel, gap)]
         other, corner = self._frames[goal], self._offsets[goal]
         if other.entity.stages:
@@ -290,10 +301,9 @@ class _Picture:
             if fill == "none":
                 parts.append(svg.corners([(x, y), (x + 20, y)], stroke))
             else:
-                parts.append(svg.rectangle((x + 10, y), (20, 12), fill=fill, stroke=stroke, round_=4))
+                parts.append(
+                    svg.rectangle((x + 10, y), (20, 12), fill=fill, stroke=stroke, round_=4)
+                )
             parts.append(svg.text((x + 26, y + 4), name, NOTE_SIZE, _GREY, middle=False))
             x += width_of(name, NOTE_SIZE) + 46
         return parts
-
-
-

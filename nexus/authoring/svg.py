@@ -91,7 +91,9 @@ def corners(points: Sequence[Point], colour: str, *, thick: float = 1.4) -> str:
     )
     path = [f"M{_pair(points[0])}"]
     for one, corner, other in zip(points, points[1:], points[2:], strict=False):
-        path.append(f"L{_pair(_towards(corner, one))}Q{_pair(corner)} {_pair(_towards(corner, other))}")
+        path.append(
+            f"L{_pair(_towards(corner, one))}Q{_pair(corner)} {_pair(_towards(corner, other))}"
+        )
     path.append(f"L{_pair(tip_base)}")
     return _stroke("".join(path), colour, thick, dashed=True) + _triangle((x, y), *wings, colour)
 

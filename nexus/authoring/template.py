@@ -235,15 +235,15 @@ _GUIDE: Mapping[Kind, tuple[tuple[str, str], ...]] = {
         ("stages", "where a lead can stand, the first one first; `final` ones end it"),
         ("qualify", "an action: POST …/actions/qualify, refused while its condition does not hold"),
         ("win", "`input` is asked for, `set` keeps it: text stands in quotes, as in \"'won'\""),
-        ("lose", "`\"*\"` is every stage that is not final"),
-        ("forget", "a clock: \"on\": {\"after\": \"30 days\"}"),
+        ("lose", '`"*"` is every stage that is not final'),
+        ("forget", 'a clock: "on": {"after": "30 days"}'),
     ),
     "campaign": (
         ("roles", "who can take which action; leave it out, and anybody of the tenant may"),
         ("assign", "whose dashboard shows the campaign while it is planned"),
         ("launch", "an action, refused while its condition does not hold"),
-        ("sell_out", "an event: POST …/events {\"type\": \"stock.empty\"}"),
-        ("expire", "a clock: \"on\": {\"after\": \"14 days\"}"),
+        ("sell_out", 'an event: POST …/events {"type": "stock.empty"}'),
+        ("expire", 'a clock: "on": {"after": "14 days"}'),
     ),
     "approval": (
         ("roles", "who can take which action; managers can do what employees can"),
@@ -251,6 +251,6 @@ _GUIDE: Mapping[Kind, tuple[tuple[str, str], ...]] = {
         ("assign", "whose dashboard shows the request while it waits"),
         ("small", "`auto`: taken as soon as its condition holds"),
         ("by", "who may take it, whoever is assigned"),
-        ("expire", "a clock: \"on\": {\"after\": \"14 days\"}"),
+        ("expire", 'a clock: "on": {"after": "14 days"}'),
     ),
 }

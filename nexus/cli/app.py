@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nexus import settings as config
+from nexus.cli import authoring
 from nexus.core.errors import NexusError
 
 app = typer.Typer(
@@ -20,6 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+authoring.register(app)
 
 _DataDir = Annotated[
     Path | None,
