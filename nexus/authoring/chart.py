@@ -61,6 +61,7 @@ class Way:
         creates: Entity whose record it creates.
         condition: The whole condition, where it has one.
         taken: How often the instance that is shown took it.
+        taken_from: The stages that it took it from.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Way:
     creates: str | None = None
     condition: str = ""
     taken: int = 0
+    taken_from: frozenset[str] = frozenset()
 
     @property
     def title(self) -> str:
@@ -147,6 +149,7 @@ def _way(program: Program, entity: Entity, transition: Transition, walk: Walk) -
     condition = condition_text(transition.condition) if transition.condition else ""
     takers = takers_text(transition)
     created = transition.creates.entity if transition.creates else None
+    taken = {stage: n for (name, stage), n in walk.taken.items() if name == transition.name}
     notes = (
         _called(transition),
         f"if {shortened(condition, _MOST_CONDITION)}" if condition else "",
@@ -163,7 +166,8 @@ def _way(program: Program, entity: Entity, transition: Transition, walk: Walk) -
         notes=tuple(note for note in notes if note),
         creates=created,
         condition=condition,
-        taken=walk.taken.get(transition.name, 0),
+        taken=sum(taken.values()),
+        taken_from=frozenset(taken),
     )
 
 
@@ -196,7 +200,15 @@ def _converts(entity: Entity, walk: Walk) -> list[Way]:
         if name == entity.name and source in entity.stages and target in entity.stages:
             pairs[source, target] = 1
     return [
-        Way("convert", "convert", "convert", (source,), target, taken=taken)
+        Way(
+            name="convert",
+            label="convert",
+            kind="convert",
+            sources=(source,),
+            target=target,
+            taken=taken,
+            taken_from=frozenset((source,) if taken else ()),
+        )
         for (source, target), taken in pairs.items()
     ]
 

@@ -124,7 +124,9 @@ def _layers(entity: ChartEntity) -> dict[object, int]:
             for source in way.sources or _stages_before(entity, rank[stage.id])
             if rank[source] < rank[stage.id]
         ]
-        layers[stage.id] = max(above) + 2 if above else 0
+        # What nothing leads to from above stands below the stage that is listed before it.
+        before = [layers[entity.stages[rank[stage.id] - 1].id]] if rank[stage.id] else []
+        layers[stage.id] = max(above or before, default=-2) + 2
     for at, way in enumerate(entity.ways):
         layers[way_id(at)] = _between(
             [layers[source] for source in way.sources], layers[way.target]

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import unicodedata
 
-FONTS = "DejaVu Sans, Verdana, Geneva, sans-serif"
+FONTS = (
+    "DejaVu Sans, Verdana, Geneva, Noto Sans, Liberation Sans, Helvetica, Arial, Segoe UI, "
+    "sans-serif"
+)
+"""By name, since not every renderer knows what a machine's sans-serif is."""
 
 # Of the characters from space to tilde, in hundredths of the font's size.
 _PLAIN = (

@@ -146,7 +146,7 @@ class _Picture:
             leaves = tail in targets
             way = targets[tail if leaves else head]
             walked = self._chart.walked
-            taken = walked and bool(way.taken)
+            taken = walked and (bool(way.taken) if leaves else tail in way.taken_from)
             colour = _KINDS[way.kind][1] if taken or not walked else _PALE
             points = [(x + inner[0], y + inner[1]) for x, y in route]
             line = svg.curve(

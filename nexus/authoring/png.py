@@ -6,6 +6,7 @@ import importlib
 from functools import lru_cache
 from typing import Protocol, cast
 
+from nexus.authoring.lettering import FONTS
 from nexus.core.errors import NexusError
 
 MOST_PIXELS = 60_000_000
@@ -33,8 +34,8 @@ def png_of(svg: str, zoom: float = 2.0) -> bytes:
     renderer = _renderer()
     if not _has_font():
         raise NoPng(
-            "there is no font on this machine to draw letters with: install one (such as "
-            "fonts-dejavu-core), or ask for SVG"
+            "there is no font on this machine to draw letters with: install one, such as "
+            "fonts-dejavu-core, or ask for SVG"
         )
     width, height = (float(part) for part in svg.split('viewBox="0 0 ', 1)[1].split('"')[0].split())
     bounded = min(zoom, (MOST_PIXELS / (width * height)) ** 0.5)
@@ -54,7 +55,7 @@ def _renderer() -> _Renderer:
 def _has_font() -> bool:
     """Without any font a renderer leaves letters out, and says nothing."""
     blank = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20">{}</svg>'
-    letter = '<text x="2" y="16" font-family="sans-serif" font-size="14">M</text>'
+    letter = f'<text x="2" y="16" font-family="{FONTS}" font-size="14">M</text>'
     render = _renderer().svg_to_bytes
     return bytes(render(svg_string=blank.format(letter), zoom=1.0)) != bytes(
         render(svg_string=blank.format(""), zoom=1.0)

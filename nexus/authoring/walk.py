@@ -16,14 +16,14 @@ class Walk:
 
     Attributes:
         visits: How often each stage was entered.
-        taken: How often each transition was taken.
+        taken: How often each transition was taken from each stage.
         converted: Entity, stage left and stage entered of each `convert` without a transition.
         standing: The open records that stand in each stage.
         ended: The records that ended in each stage.
     """
 
     visits: Mapping[StageOf, int] = field(default_factory=dict)
-    taken: Mapping[str, int] = field(default_factory=dict)
+    taken: Mapping[tuple[str, str], int] = field(default_factory=dict)
     converted: frozenset[tuple[str, str, str]] = frozenset()
     standing: Mapping[StageOf, tuple[str, ...]] = field(default_factory=dict)
     ended: Mapping[StageOf, tuple[str, ...]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ def walk_of(history: Iterable[HistoryRow]) -> Walk:
     place: dict[str, str] = {}
     ended: set[str] = set()
     visits: dict[StageOf, int] = {}
-    taken: dict[str, int] = {}
+    taken: dict[tuple[str, str], int] = {}
     converted: set[tuple[str, str, str]] = set()
     over = False
     for row in history:
@@ -60,7 +60,8 @@ def walk_of(history: Iterable[HistoryRow]) -> Walk:
                 ended.add(record)
             transition = payload.get("transition")
             if transition is not None:
-                taken[str(transition)] = taken.get(str(transition), 0) + 1
+                way = (str(transition), str(row.before))
+                taken[way] = taken.get(way, 0) + 1
             elif row.before is not None:
                 converted.add((entity, str(row.before), stage))
     standing: dict[StageOf, tuple[str, ...]] = {}

@@ -64,10 +64,11 @@ def condition_text(condition: Condition) -> str:
 
 def _within(part: Condition) -> str:
     text = condition_text(part)
-    is_plain = isinstance(part, Membership) or (
-        isinstance(part, Expression) and not {"and", "or", "&&", "||"} & set(text.lower().split())
-    )
-    return text if is_plain else f"({text})"
+    if isinstance(part, Expression):
+        is_joined = bool({"and", "or", "&&", "||"} & set(text.lower().split()))
+    else:
+        is_joined = isinstance(part, Connective) and part.connective != "not"
+    return f"({text})" if is_joined else text
 
 
 def trigger_text(trigger: Trigger) -> str:

@@ -34,9 +34,9 @@ def sample(name: str) -> Play:
     return Play(load_definition(text).program)
 
 
-def test_the_expected_samples_are_all_there_is() -> None:
-    """Each file of the folder has a line in this test."""
-    assert {path.stem for path in DEFINITIONS.glob("*.json")} == set(EXPECTED)
+def test_every_sample_is_there() -> None:
+    """The samples that everything else is tried with; tests/authoring walks the other files."""
+    assert {path.stem for path in DEFINITIONS.glob("*.json")} >= set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
