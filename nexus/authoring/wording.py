@@ -51,7 +51,7 @@ def condition_text(condition: Condition) -> str:
         case Expression(text=text):
             return " ".join(text.split())
         case Membership(paths=paths, wanted=wanted):
-            values = joined((str(value) for value in wanted), "or")
+            values = joined(sorted(map(str, wanted)), "or")
             return f"{'role' if paths == ('actor.roles',) else 'segment'} is {values}"
         case Connective(connective="not", parts=parts):
             return f"not ({condition_text(parts[0])})"

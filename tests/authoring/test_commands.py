@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -164,24 +164,23 @@ def test_lines_are_counted_by_line_feeds() -> None:
 
 
 def test_a_hundred_files_are_checked_in_two_seconds_from_a_cold_start(tmp_path: Path) -> None:
+    """Two seconds of the processor, so that what else the machine does is not measured."""
     text = OPPORTUNITY.read_text()
     for n in range(100):
         (tmp_path / f"{n}.json").write_text(text.replace('"opportunity"', f'"o{n}"', 1))
     # Without coverage, which would be measured instead.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    took: list[float] = []
-    while len(took) < 3 and min(took, default=2.0) >= 2.0:  # other tests may be in the way
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "nexus", "validate", str(tmp_path)],
-            env=plain,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        took.append(time.perf_counter() - started)
-        assert done.stdout == "100 files: nothing wrong, nothing odd.\n"
-    assert min(took) < 2.0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-m", "nexus", "validate", str(tmp_path)],
+        env=plain,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.stdout == "100 files: nothing wrong, nothing odd.\n"
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
 
 
 # --- diagram, explain, new ---------------------------------------------------------------------

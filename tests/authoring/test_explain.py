@@ -67,7 +67,7 @@ def test_what_is_odd_about_a_sample_is_told_with_its_line() -> None:
 
 def test_every_form_of_a_condition_is_told() -> None:
     text = told(ODD)
-    assert "(data.x > 1 OR data.y == 'a: b; c') and role is rep or boss and not (segment is" in text
+    assert "(data.x > 1 OR data.y == 'a: b; c') and role is boss or rep and not (segment is" in text
     assert "The role r and ann" not in text
     assert 'The role r or ann may take "start"' in text
     assert '"again", which begins it anew' in text
