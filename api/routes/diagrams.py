@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.openapi import problems
 from api.problems import Problem
+from api.routes.definitions import DefinitionId
 from api.routing import CallerOf, NexusRoute, ServicesOf
+from api.versions import to_read
 from nexus.authoring.mermaid import mermaid
 from nexus.authoring.picture import CannotDraw, draw
 from nexus.authoring.walk import Walk, walk_of
 from nexus.core.compiler import program_of
 from nexus.core.projection import HistoryRow
-from storage import definitions, history, instances
+from storage import history, instances
 from storage.scope import TenantSession
 
 router = APIRouter(prefix="/v1/definitions", route_class=NexusRoute, tags=["definitions"])
@@ -49,7 +51,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
     responses={**_CONTENT, **problems("not_found", "too_large")},
 )
 async def diagram(
-    definition: Annotated[str, Path(description="Id of a definition", examples=["sales-pipeline"])],
+    definition: DefinitionId,
     caller: CallerOf,
     services: ServicesOf,
     format_: Annotated[Literal["mermaid", "svg"], Query(alias="format")] = "mermaid",
@@ -76,10 +78,7 @@ async def diagram(
                     f"There is no instance {instance!r} of the definition {definition!r}.",
                 )
             walk, wanted = walk_of(_all_history(session, instance)), version or row.version
-        stored = definitions.get(session, definition, wanted)
-        if stored is None:
-            named = f" in version {wanted!r}" if wanted else ""
-            raise Problem("not_found", f"There is no definition {definition!r}{named}.")
+        stored = to_read(session, definition, wanted)
         return stored.text, walk
 
     text, walk = await services.database.read(caller.tenant, read)
