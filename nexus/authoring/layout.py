@@ -24,8 +24,11 @@ GAP_DOWN = 40.0
 MOST_WAYPOINTS = 4_000
 """More than this many and nobody could read the picture, or wait for it."""
 
-_ORDERINGS = 12
-_PLACINGS = 40
+# How often layers are ordered and placed anew: often for what people look at, less often for
+# what is very large, so that no picture takes more than a second or two.
+_ORDERINGS, _FEWEST_ORDERINGS = 12, 4
+_PLACINGS, _FEWEST_PLACINGS = 40, 8
+_LARGE = 400  # nodes
 
 
 class TooLargeToDraw(Exception):  # caught by `picture`
@@ -131,11 +134,14 @@ class _Layers:
             self._above[other].append(one)
         return line
 
+    def _rounds(self, most: int, fewest: int) -> int:
+        return max(fewest, min(most, most * _LARGE // max(1, len(self._width))))
+
     # --- order within the layers -------------------------------------------------------------
 
     def _order(self) -> None:
         best, fewest = [list(layer) for layer in self._layers], self._crossings()
-        for sweep in range(_ORDERINGS):
+        for sweep in range(self._rounds(_ORDERINGS, _FEWEST_ORDERINGS)):
             if not fewest:
                 break
             downwards = sweep % 2 == 0
@@ -181,7 +187,7 @@ class _Layers:
             for before, node in zip([None, *layer], layer, strict=False):
                 at += 0.0 if before is None else self._apart(before, node)
                 across[node] = at
-        for sweep in range(_PLACINGS):
+        for sweep in range(self._rounds(_PLACINGS, _FEWEST_PLACINGS)):
             downwards = sweep % 2 == 0
             for layer in self._layers if downwards else reversed(self._layers):
                 self._settle(layer, across, downwards)
