@@ -72,16 +72,28 @@ def open_data_folder(path: Path) -> DataFolder:
     try:
         path.mkdir(parents=True, exist_ok=True)
         (path / "logs").mkdir(exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise CommandFailed(f"the data folder {path} is a file: {advice}") from None
     except OSError as error:
-        raise CommandFailed(
-            f"the data folder {path} cannot be made ({error.strerror}): {advice}"
-        ) from error
+        raise CommandFailed(f"the data folder {path} {_hindrance(path, error)}: {advice}") from None
     lock = _lock(path, advice)
     for name in ("nexus.db", "temporal.db"):
         _check_database(path / name, advice)
     return DataFolder(path=path, lock=lock)
+
+
+def _hindrance(path: Path, error: OSError) -> str:
+    """Why a folder, or `logs` in it, could not be made: what stands there instead, or the error."""
+    for place in (path / "logs", path, *path.parents):
+        try:
+            in_the_way = place.exists() and not place.is_dir()
+        except OSError:
+            continue  # not ours to look at, so the error itself says more
+        if in_the_way:
+            if place == path:
+                return "is a file"
+            how = "used" if place.parent == path else "made"
+            return f"cannot be {how}, since {place} is a file"
+    how = "written" if path.is_dir() else "made"
+    return f"cannot be {how} ({error.strerror})"
 
 
 def _lock(path: Path, advice: str) -> BinaryIO:

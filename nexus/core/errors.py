@@ -95,8 +95,12 @@ class Problem:
         place = self.source or "definition"
         if self.line:
             place += f":{self.line}:{self.column}"
-        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
-        if hint and not self.message.endswith((".", "!", "?")):
+        hint = ""
+        if self.suggestion:
+            hint = f" Did you mean {self.suggestion!r}?"
+        elif self.expected and self.expected not in self.message:
+            hint = f" Expected: {self.expected}."
+        if hint and not self.message.endswith((".", "!", "?", "…")):
             hint = "." + hint
         where = f" (at {self.pointer})" if self.pointer else ""
         return f"{place}: {self.severity}: {self.message}{hint} [{self.code}]{where}"

@@ -31,6 +31,7 @@ _CHARACTER = re.compile(
 _ESCAPES = dict(zip('"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True))
 _WORDS = ("true", "false", "null")
 _ELSEWHERE = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
+_NO_COMMA = "a comma is missing between two values"
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")
 
 
@@ -120,7 +121,7 @@ class _Scanner:
         if self._text.startswith(("//", "/*", "#"), at):
             message = "JSON has no comments"
         elif self._text.startswith(("'", "\u201c", "\u2018"), at):
-            message = 'text stands in double quotes: "…"'
+            message = 'text must stand in double quotes: "…"'
         elif at >= len(self._text):
             message = f"the text ends where {expected} should stand"
         self._tell("invalid_json", pointer, at, message, expected)
@@ -161,7 +162,7 @@ class _Scanner:
         while True:
             start = self._at
             if self._peek() != '"':
-                self._stop(pointer, "a key stands in double quotes", 'a key such as "id"')
+                self._stop(pointer, "a key must stand in double quotes", 'a key such as "id"')
             name = self._string(pointer)
             place = f"{pointer}/{escape_pointer(name)}"
             if name in seen:
@@ -170,7 +171,7 @@ class _Scanner:
             seen.add(name)
             self._space()
             if self._peek() != ":":
-                self._stop(place, "after a key comes a colon", "':'")
+                self._stop(place, "the colon after a key is missing", "':'")
             self._at += 1
             self._space()
             self._value(place, start, depth + 1)
@@ -198,11 +199,15 @@ class _Scanner:
             return False
         comma = self._at
         if self._peek() != ",":
-            self._stop(pointer, "between two values stands a comma", f"',' or {closing!r}")
+            other = self._peek() in ("}", "]")
+            message = "this closes what was not opened" if other else _NO_COMMA
+            self._stop(pointer, message, f"',' or {closing!r}")
         self._at += 1
         self._space()
         if self._peek() == closing:
-            self._stop(pointer, "after the last value stands no comma", repr(closing), comma)
+            self._stop(
+                pointer, "there is a comma too many after the last value", repr(closing), comma
+            )
         return True
 
     def _string(self, pointer: str) -> str:
@@ -256,7 +261,7 @@ class _Scanner:
     def _hex(self, pointer: str, at: int) -> int:
         match = _HEX.match(self._text, at)
         if match is None:
-            self._stop(pointer, "after \\u stand four hexadecimal digits", "\\uXXXX", at - 2)
+            self._stop(pointer, "four hexadecimal digits must follow \\u", "\\uXXXX", at - 2)
         self._at = match.end()
         return int(match.group(), 16)
 

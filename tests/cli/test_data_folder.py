@@ -52,14 +52,19 @@ def test_a_file_in_its_place_is_said(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(CommandFailed, match=r"is a file: give another folder with --data-dir"):
         open_data_folder(file)
-    with pytest.raises(CommandFailed, match=r"is a file: give another folder with --data-dir"):
-        open_data_folder(file / "below")
+    with pytest.raises(CommandFailed, match=rf"below cannot be made, since {file} is a file: give"):
+        open_data_folder(file / "far" / "below")
+    (tmp_path / "logs").write_text("")
+    with pytest.raises(CommandFailed, match=r"cannot be used, since .*/logs is a file"):
+        open_data_folder(tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_is_said() -> None:
     # /proc refuses everybody, root too.
     with pytest.raises(CommandFailed, match=r"/proc/nexus cannot be made .*--data-dir"):
         open_data_folder(Path("/proc/nexus"))
+    with pytest.raises(CommandFailed, match=r"/proc cannot be written .*--data-dir"):
+        open_data_folder(Path("/proc"))
 
 
 @pytest.mark.parametrize("name", ["nexus.db", "temporal.db"])

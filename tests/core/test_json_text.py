@@ -41,11 +41,12 @@ def test_json_is_read(text: str | bytes, expected: object) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"a": 1,}', ("invalid_json", 1, 8, "after the last value stands no comma")),
-        ("[1, 2\n 3]", ("invalid_json", 2, 2, "between two values stands a comma")),
-        ('{"a" 1}', ("invalid_json", 1, 6, "after a key comes a colon")),
-        ("{a: 1}", ("invalid_json", 1, 2, "a key stands in double quotes")),
-        ("{'a': 1}", ("invalid_json", 1, 2, 'text stands in double quotes: "…"')),
+        ('{"a": 1,}', ("invalid_json", 1, 8, "there is a comma too many after the last value")),
+        ("[1, 2\n 3]", ("invalid_json", 2, 2, "a comma is missing between two values")),
+        ("[1, 2}", ("invalid_json", 1, 6, "this closes what was not opened")),
+        ('{"a" 1}', ("invalid_json", 1, 6, "the colon after a key is missing")),
+        ("{a: 1}", ("invalid_json", 1, 2, "a key must stand in double quotes")),
+        ("{'a': 1}", ("invalid_json", 1, 2, 'text must stand in double quotes: "…"')),
         ("[\n  // no\n]", ("invalid_json", 2, 3, "JSON has no comments")),
         ("[True]", ("invalid_json", 1, 2, "write true")),
         ("[None]", ("invalid_json", 1, 2, "write null")),
@@ -58,9 +59,9 @@ def test_json_is_read(text: str | bytes, expected: object) -> None:
         ('["a\nb"]', ("invalid_json", 1, 2, 'the text that starts here has no closing "')),
         ('["a\tb"]', ("invalid_json", 1, 4, "a control character must be escaped")),
         ('["\\q"]', ("invalid_json", 1, 3, "there is no escape \\q")),
-        ('["\\u12"]', ("invalid_json", 1, 3, "after \\u stand four hexadecimal digits")),
+        ('["\\u12"]', ("invalid_json", 1, 3, "four hexadecimal digits must follow \\u")),
         ("[01]", ("invalid_json", 1, 2, "this is no number that JSON has")),
-        ("[1.]", ("invalid_json", 1, 3, "between two values stands a comma")),
+        ("[1.]", ("invalid_json", 1, 3, "a comma is missing between two values")),
         ('{"a": 1, "a": 2}', ("duplicate_key", 1, 10, "the key 'a' stands here a second time")),
         ("[NaN]", ("invalid_number", 1, 2, "NaN is no number that JSON has")),
         ("[-Infinity]", ("invalid_number", 1, 2, "-Infinity is no number that JSON has")),
@@ -99,7 +100,8 @@ def test_several_problems_are_told_at_once() -> None:
     second = caught.value.problems[1]
     assert second.pointer == "/a"
     assert str(second) == (
-        "x.json:4:3: error: the key 'a' stands here a second time [duplicate_key] (at /a)"
+        "x.json:4:3: error: the key 'a' stands here a second time. Expected: each key once."
+        " [duplicate_key] (at /a)"
     )
 
 
@@ -259,3 +261,21 @@ class TestDataThatCanBeKept:
 
     def test_at_most_fifty_are_told(self) -> None:
         assert len(check_data([math.nan] * 100)) == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            '{"a": 1 "b": 2}',
+            "a.json:1:9: error: a comma is missing between two values. Expected: ',' or '}'."
+            " [invalid_json]",
+        ),
+        ("[True]", "a.json:1:2: error: write true [invalid_json] (at /0)"),
+    ],
+)
+def test_a_finding_in_one_line_says_what_was_expected(text: str, line: str) -> None:
+    """Once: a message that says it already is not followed by it."""
+    with pytest.raises(JsonTextError) as refused:
+        load(text, "a.json")
+    assert [str(problem) for problem in refused.value.problems] == [line]
