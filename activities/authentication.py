@@ -9,10 +9,9 @@ import jwt
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from nexus.core.commands import SYSTEM
+from nexus.core.identity import wrong_role, wrong_tenant, wrong_user
 
 ALGORITHM = "HS256"
-EVERY_TENANT = "*"
 
 
 class Identity(TypedDict):
@@ -54,13 +53,10 @@ class AuthenticationActivities:
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
     subject, tenant, roles = claims["sub"], claims["tenant"], claims.get("roles", [])
-    if not isinstance(subject, str) or not subject:
-        _refuse("The token's 'sub' has to be a user's id.")
-    if subject.partition(":")[0] == SYSTEM:
-        _refuse("No token can name the system as its user.")
-    if not isinstance(tenant, str) or not tenant or tenant == EVERY_TENANT:
-        _refuse("The token's 'tenant' has to be a tenant's id.")
-    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+    for claim, reason in (("sub", wrong_user(subject)), ("tenant", wrong_tenant(tenant))):
+        if reason:
+            _refuse(f"The token's {claim!r} {reason}.")
+    if not isinstance(roles, list) or any(map(wrong_role, roles)):
         _refuse("The token's 'roles' have to be a list of names.")
     return Identity(id=subject, roles=roles, tenant=tenant)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
 from api.problems import Problem
-from nexus.core.commands import ADMIN, SYSTEM, Actor
+from nexus.core.commands import ADMIN, Actor
+from nexus.core.identity import wrong_role, wrong_tenant, wrong_user
 
-LONGEST_NAME = 200
 _REMEMBERED = 1_000
-SHARED_TENANT = "*"
-"""Owner of what all tenants share; nobody's token may name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,10 @@ class Authentication:
         if not authorization:
             raise Problem(
                 "unauthenticated",
-                "Send a token: 'Authorization: Bearer …'. `nexus token` makes one.",
+                "Send 'Authorization: Bearer <token>': a JSON Web Token, signed with the platform's"
+                " secret (HS256), that names the user (sub), the tenant (tenant), the roles (roles,"
+                " a list) and its end (exp). `nexus dev` prints one, and the command that makes"
+                " others.",
                 headers={"WWW-Authenticate": 'Bearer realm="nexus"'},
             )
         scheme, _, token = authorization.partition(" ")
@@ -94,7 +96,9 @@ class Authentication:
             return known[0]
         claims = self._claims(token)
         caller = Caller(
-            tenant=_name(claims, "tenant"), user=_name(claims, "sub"), roles=_roles(claims)
+            tenant=_name("tenant", claims["tenant"], wrong_tenant),
+            user=_name("sub", claims["sub"], wrong_user),
+            roles=_roles(claims),
         )
         if len(self._verified) >= _REMEMBERED:
             self._verified.clear()
@@ -119,24 +123,14 @@ class Authentication:
         return claims
 
 
-def _name(claims: dict[str, Any], claim: str) -> str:
-    value = claims.get(claim)
-    if not isinstance(value, str) or not value or len(value) > LONGEST_NAME:
-        raise _refused(f"The token's {claim!r} is not a text of 1 to {LONGEST_NAME} characters.")
-    if not value.isprintable():
-        raise _refused(f"The token's {claim!r} holds characters that cannot be printed.")
-    if claim == "tenant" and value == SHARED_TENANT:
-        raise _refused(f"The tenant {SHARED_TENANT!r} is reserved.")
-    if claim == "sub" and (value == SYSTEM or value.startswith(f"{SYSTEM}:")):
-        raise _refused(f"The user {value!r} is reserved: it stands for what happens by itself.")
-    return value
+def _name(claim: str, value: object, wrong: Callable[[object], str | None]) -> str:
+    if reason := wrong(value):
+        raise _refused(f"The token's {claim!r} {reason}.")
+    return str(value)
 
 
 def _roles(claims: dict[str, Any]) -> tuple[str, ...]:
     roles = claims.get("roles", [])
-    if not isinstance(roles, list) or not all(
-        isinstance(role, str) and 0 < len(role) <= LONGEST_NAME and role.isprintable()
-        for role in roles
-    ):
+    if not isinstance(roles, list) or any(map(wrong_role, roles)):
         raise _refused("The token's 'roles' is not a list of texts.")
     return tuple(dict.fromkeys(roles))

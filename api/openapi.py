@@ -16,7 +16,8 @@ DESCRIPTION = """
 Pipelines for CRM and marketing: a JSON definition becomes a live process, one
 durable instance per subject.
 
-* **Authentication**: `Authorization: Bearer <token>`; `nexus token` makes one.
+* **Authentication**: `Authorization: Bearer <token>`, a JSON Web Token (HS256) with `sub`,
+  `tenant`, `roles` and `exp`; `nexus token --tenant T --user U [--role R]` makes one.
 * **Errors** are RFC 9457 problems with a stable `code`; `GET /problems` lists them.
 * **Repeating**: every request that changes something takes an `Idempotency-Key`; for 24 hours
   the same key brings the first answer again, with `Idempotency-Replayed: true`.

@@ -100,7 +100,7 @@ class Settings:
             signal_roles=tuple(
                 role.strip() for role in text("NEXUS_SIGNAL_ROLES", "").split(",") if role.strip()
             ),
-            jwt_secret=text("NEXUS_JWT_SECRET", "") or _stored_secret(data_dir),
+            jwt_secret=text("NEXUS_JWT_SECRET", "") or stored_secret(data_dir),
             definitions=Path(text("NEXUS_DEFINITIONS", str(default_definitions())))
             .expanduser()
             .absolute(),
@@ -161,7 +161,12 @@ def secret_file(data_dir: Path) -> Path:
     return data_dir / "secret"
 
 
-def _stored_secret(data_dir: Path) -> str:
+def stored_secret(data_dir: Path) -> str:
+    """What a data folder's tokens are signed with; "" where none has been made yet.
+
+    Raises:
+        SettingsError: There is one, and it cannot be read.
+    """
     try:
         return secret_file(data_dir).read_text(encoding="ascii").strip()
     except (FileNotFoundError, NotADirectoryError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from nexus.cli.supervisor import Child, ChildSpec, Supervisor
 from nexus.cli.temporal_binary import find_temporal
 from nexus.cli.temporal_server import retention_command, server_command
 from nexus.cli.tokens import issue_token
-from nexus.settings import Settings
+from nexus.settings import Settings, default_data_dir, stored_secret
 
 READY_WITHIN = 90.0
 POLL_EVERY = 0.05
@@ -264,9 +265,13 @@ def welcome(settings: Settings, url: str, token: str) -> str:
   Definitions  {settings.definitions}
   Data         {settings.data_dir}
 
-A token for tenant {TENANT}, user {USER}, role admin (`nexus token` prints others):
+A token for tenant {TENANT}, user {USER}, role admin:
 
   export TOKEN={token}
+
+The command that makes others{secret_hint(settings)}:
+
+  {token_command(settings)}
 
 A first instance:
 
@@ -276,6 +281,23 @@ A first instance:
 
 Ctrl-C ends everything; the next start finds it as it was.
 """
+
+
+def token_command(settings: Settings) -> str:
+    """The whole command that makes a token, as a shell takes it in whatever folder it stands."""
+    command = Path(sys.executable).with_name("nexus")
+    words = [str(command)] if command.is_file() else [sys.executable, "-m", "nexus"]
+    words += ["token", "--tenant", TENANT, "--user", "ann", "--role", "rep"]
+    if settings.data_dir != default_data_dir():
+        words += ["--data-dir", str(settings.data_dir)]
+    return shlex.join(words)
+
+
+def secret_hint(settings: Settings) -> str:
+    """What that command needs besides, where the secret is not the data folder's."""
+    if stored_secret(settings.data_dir) == settings.jwt_secret:
+        return ""
+    return " (with NEXUS_JWT_SECRET set as it is here)"
 
 
 def _stillborn(child: Child) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from nexus.cli.failures import platform_module
+from nexus.cli.failures import CommandFailed, platform_module
+from nexus.core.identity import wrong_role, wrong_tenant, wrong_user
 
 DEFAULT_LIFETIME = timedelta(hours=12)
 
@@ -28,7 +29,15 @@ def issue_token(
         roles: The actor's roles; `admin` may do everything in its tenant.
         lifetime: How long it holds.
         now: Instead of the clock.
+
+    Raises:
+        CommandFailed: The API would refuse it; the option that is at fault is named.
     """
+    checked = [("--tenant", wrong_tenant(tenant)), ("--user", wrong_user(user))]
+    checked += [("--role", wrong_role(role)) for role in roles]
+    for option, reason in checked:
+        if reason:
+            raise CommandFailed(f"{option} {reason}")
     jwt = platform_module("jwt")
     issued = now or datetime.now(UTC)
     claims = {

@@ -57,6 +57,12 @@ def test_what_is_wrong_with_a_token_is_said() -> None:
         authentication.caller(f"Bearer {token(user='system')}")
 
 
+def test_without_a_token_it_is_said_what_one_needs(api: ServedApi) -> None:
+    detail = httpx.get(f"{api.url}/v1/instances").json()["detail"]
+    for word in ("Bearer", "sub", "tenant", "roles", "exp", "HS256"):
+        assert word in detail
+
+
 def test_a_token_names_user_tenant_and_roles() -> None:
     caller = Authentication(SECRET).caller(f"bearer {token('bob', 'acme', ('sales', 'sales'))}")
     assert (caller.user, caller.tenant, caller.roles) == ("bob", "acme", ("sales",))

@@ -143,6 +143,14 @@ def test_what_the_console_says_can_be_used_as_it_stands(
     assert (instance["status"], instance["state"]) == ("active", "new")
     assert instance["web_ui"].startswith(f"http://127.0.0.1:{dev.ports[2]}/")
     assert httpx.get(f"http://127.0.0.1:{dev.ports[2]}/", timeout=10).status_code == 200
+
+    other = re.search(r"^  (\S.* token --tenant .*)$", said, re.MULTILINE)
+    assert other is not None
+    made = subprocess.run(  # from anywhere
+        ["sh", "-c", other[1]], capture_output=True, text=True, check=True, cwd="/"
+    )
+    bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    assert httpx.get(f"{dev.url}/v1/instances", headers=bearer).status_code == 200
     assert dev.end() == 0
 
 

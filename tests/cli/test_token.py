@@ -50,6 +50,29 @@ def test_a_duration_that_is_none_is_refused(data_dir: Path) -> None:
     assert_one_clear_line(done, "--expires", "soon")
 
 
+@pytest.mark.parametrize(
+    ("tenant", "user", "role", "words"),
+    [
+        ("", "ann", "rep", ("--tenant", "1 to 200 characters")),
+        ("acme", "", "rep", ("--user", "1 to 200 characters")),
+        ("acme", " ", "rep", ("--user", "blank")),
+        ("acme", "ann", "", ("--role", "1 to 200 characters")),
+        ("*", "ann", "rep", ("--tenant", "reserved")),
+        ("acme", "system", "rep", ("--user", "reserved")),
+        ("acme", "system:signal", "rep", ("--user", "reserved")),
+        ("acme", "a\tb", "rep", ("--user", "cannot be printed")),
+    ],
+)
+def test_what_the_api_would_refuse_is_refused(
+    tenant: str, user: str, role: str, words: tuple[str, ...], data_dir: Path
+) -> None:
+    done = nexus(
+        *("token", "--tenant", tenant, "--user", user, "--role", role),
+        *("--data-dir", str(data_dir)),
+    )
+    assert_one_clear_line(done, *words)
+
+
 def test_without_a_secret_it_says_where_one_comes_from(tmp_path: Path) -> None:
     done = nexus("token", *WHO, "--data-dir", str(tmp_path / "nothing"))
     assert_one_clear_line(done, "NEXUS_JWT_SECRET", "nexus dev")
