@@ -2,8 +2,8 @@
 
 Every `*.json` of the folder and of its subfolders is a definition for all
 tenants; `*.scenarios.json`, hidden files and what editors leave behind are
-not. A file that cannot run is reported and changes nothing: the last good
-version stays live. A file that is removed changes nothing either, since
+not. A file that cannot run is reported and changes nothing: what was last
+taken from it stays live. A file that is removed changes nothing either, since
 instances of it may be running.
 
 What changed is found by looking at the files' stamps. The operating system's
@@ -41,6 +41,8 @@ LOOK_EVERY = 1.0
 _HALF_WRITTEN = 0.2
 """Seconds until a file that does not compile is read again: its editor may not be done."""
 _DEBOUNCE_MS = 100
+_STAYS = "{} {} stays as it was last taken from it"
+_NOTHING_TAKEN = "nothing has been taken from it since the start"
 
 Stamp = tuple[int, int, int]
 
@@ -66,13 +68,17 @@ class DefinitionsFolder:
         self._path = path
         self._loaded: dict[Path, _Loaded] = {}
         self._problems: dict[Path, tuple[str, ...]] = {}
+        self._doubles: set[Path] = set()
         self._missing = False
         self._looked = asyncio.Event()
         self._fault = ""
 
     @property
     def problems(self) -> Mapping[str, tuple[str, ...]]:
-        """What keeps files from being live now, by file, each a line with its place."""
+        """What keeps files from being live now, by file: each a line with its place, errors first.
+
+        The remarks on such a file follow its errors.
+        """
         return {str(path): lines for path, lines in sorted(self._problems.items())}
 
     async def run(self) -> None:
@@ -101,14 +107,21 @@ class DefinitionsFolder:
         """Take what is new or has changed since the last look. Blocks."""
         try:
             found = self._files()
-            for path, stamp in found.items():
-                known = self._loaded.get(path)
-                if known is None or known.stamp != stamp:
-                    self._take(path, stamp)
-            for path in self._loaded.keys() - found.keys():
-                del self._loaded[path]
-                self._problems.pop(path, None)
-                log.info("definition_file_removed", file=str(path), note="what it defined stays")
+            # First, so that a file that was renamed is not taken for a second one.
+            gone = self._loaded.keys() - found.keys()
+            for path in gone:
+                self._forget(path)
+            changed = {
+                path: stamp
+                for path, stamp in found.items()
+                if path not in self._loaded or self._loaded[path].stamp != stamp
+            }
+            for path, stamp in changed.items():
+                self._take(path, stamp)
+            if gone or changed:
+                # What another file has defined may be free now.
+                for path in sorted(self._doubles - changed.keys()):
+                    self._take(path, found[path])
         except Exception as error:
             if not is_unavailable(error):
                 raise
@@ -154,6 +167,13 @@ class DefinitionsFolder:
                 found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
         return found
 
+    def _forget(self, path: Path) -> None:
+        defined = self._loaded.pop(path).defines
+        self._problems.pop(path, None)
+        self._doubles.discard(path)
+        note = _STAYS.format(*defined) if defined else _NOTHING_TAKEN
+        log.info("definition_file_removed", file=str(path), note=note)
+
     def _take(self, path: Path, stamp: Stamp) -> None:
         try:
             compiled = self._read(path)
@@ -163,15 +183,15 @@ class DefinitionsFolder:
             self._report(path, stamp, (f"{path}: cannot be read: {error.strerror or error}",))
             return
         except DefinitionError as error:
-            errors = [str(found) for found in error.problems if found.severity == "error"]
-            self._report(path, stamp, tuple(errors))
+            told = sorted(error.problems, key=lambda found: found.severity != "error")
+            self._report(path, stamp, tuple(map(str, told)))
             return
         program = compiled.program
         defines = (program.id, program.version)
         for other, loaded in self._loaded.items():
             if other != path and loaded.defines == defines:
                 line = f"{path}: defines {program.id!r} {program.version}, as {other} does already"
-                self._report(path, stamp, (line,))
+                self._report(path, stamp, (line,), is_double=True)
                 return
         with writing_shared(self._engine) as session:
             _, outcome = put(
@@ -193,6 +213,7 @@ class DefinitionsFolder:
         self._tell(path, compiled, outcome)
         self._loaded[path] = _Loaded(stamp, defines)
         self._problems.pop(path, None)
+        self._doubles.discard(path)
 
     @staticmethod
     def _tell(path: Path, compiled: Compiled, outcome: PutOutcome) -> None:
@@ -224,9 +245,16 @@ class DefinitionsFolder:
             content = file.read(MAX_BYTES + 1)  # one more than allowed is refused as too large
         return load_definition(content, str(path))
 
-    def _report(self, path: Path, stamp: Stamp, lines: tuple[str, ...]) -> None:
+    def _report(
+        self, path: Path, stamp: Stamp, lines: tuple[str, ...], *, is_double: bool = False
+    ) -> None:
         known = self._loaded.get(path)
+        is_told = known is not None and known.stamp == stamp and self._problems.get(path) == lines
         # What it defined before stays its own, so that no other file takes it over.
-        self._loaded[path] = _Loaded(stamp, known.defines if known else None)
+        defined = known.defines if known else None
+        self._loaded[path] = _Loaded(stamp, defined)
         self._problems[path] = lines
-        log.error("definition_broken", file=str(path), problems=lines, note="last good one stays")
+        (self._doubles.add if is_double else self._doubles.discard)(path)
+        if not is_told:
+            note = _STAYS.format(*defined) if defined else _NOTHING_TAKEN
+            log.error("definition_broken", file=str(path), problems=lines, note=note)

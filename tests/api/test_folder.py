@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from api.folder import DefinitionsFolder
 from nexus.settings import sqlite_url
@@ -169,6 +170,74 @@ def test_two_files_of_one_version_are_reported(engine: Engine, place: Path) -> N
     assert label(engine) == "A"
     (lines,) = folder.problems.values()
     assert "a.json" in lines[0]
+
+
+def test_a_renamed_file_is_no_second_one(engine: Engine, place: Path) -> None:
+    folder = DefinitionsFolder(engine, place)
+    (place / "a.json").write_text(document("One"))
+    folder.look()
+    (place / "a.json").rename(place / "z.json")
+    folder.look()
+    assert folder.problems == {}
+
+
+def test_a_second_file_is_live_once_the_first_is_removed(engine: Engine, place: Path) -> None:
+    folder = DefinitionsFolder(engine, place)
+    (place / "a.json").write_text(document("A"))
+    (place / "b.json").write_text(document("B"))
+    folder.look()
+    assert list(folder.problems) == [str(place / "b.json")]
+    (place / "a.json").unlink()
+    folder.look()
+    assert folder.problems == {}
+    assert label(engine) == "B"
+
+
+def test_the_log_says_only_of_a_file_that_was_good_that_something_stays(
+    engine: Engine, place: Path
+) -> None:
+    folder = DefinitionsFolder(engine, place)
+    (place / "good.json").write_text(document("Good"))
+    with capture_logs() as told:
+        folder.look()
+        (place / "good.json").write_text("{")
+        (place / "never.json").write_text("{")
+        folder.look()
+        (place / "good.json").unlink()
+        (place / "never.json").unlink()
+        folder.look()
+    notes = [
+        (entry["event"], Path(entry["file"]).name, entry["note"])
+        for entry in told
+        if "note" in entry
+    ]
+    stays = "folded 1.0.0 stays as it was last taken from it"
+    assert sorted(notes) == [
+        ("definition_broken", "good.json", stays),
+        ("definition_broken", "never.json", "nothing has been taken from it since the start"),
+        ("definition_file_removed", "good.json", stays),
+        ("definition_file_removed", "never.json", "nothing has been taken from it since the start"),
+    ]
+
+
+def test_a_file_that_cannot_run_has_its_remarks_told_as_well(engine: Engine, place: Path) -> None:
+    odd = {
+        "id": "odd",
+        "colour": "red",
+        "entities": {"lead": {"stages": ["new", "done"]}},
+        "transitions": {"finish": {"from": "nwe", "to": "done"}},
+    }
+    (place / "odd.json").write_text(json.dumps(odd))
+    folder = DefinitionsFolder(engine, place)
+    with capture_logs() as told:
+        folder.look()
+        folder.look()
+    (lines,) = folder.problems.values()
+    severities = [line.split(": ")[1] for line in lines]
+    assert severities[0] == "error"
+    assert "warning" in severities
+    assert severities == sorted(severities)
+    assert [entry["problems"] for entry in told] == [lines], "told once"
 
 
 def test_a_file_that_is_being_written_is_read_again(

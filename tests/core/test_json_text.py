@@ -268,8 +268,10 @@ class TestDataThatCanBeKept:
     [
         (
             '{"a": 1 "b": 2}',
-            "a.json:1:9: error: a comma is missing between two values. Expected: ',' or '}'."
-            " [invalid_json]",
+            (
+                "a.json:1:9: error: a comma is missing between two values."
+                " Expected: ',' or '}'. [invalid_json]"
+            ),
         ),
         ("[True]", "a.json:1:2: error: write true [invalid_json] (at /0)"),
     ],
