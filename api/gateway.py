@@ -337,8 +337,14 @@ def _refusal(error: WorkflowUpdateFailedError) -> Problem | InstanceGone:
     return Problem(cause.type or "internal", cause.message, extensions)
 
 
-async def ready(client: Client, task_queue: str, *, fresh: float = 70.0) -> str | None:
-    """What keeps Temporal's side from being ready; None if nothing does.
+NOT_KNOWN = "Not known while Temporal is away."
+"""What can be said of workers then."""
+
+
+async def ready(
+    client: Client, task_queue: str, *, fresh: float = 70.0
+) -> tuple[str | None, str | None]:
+    """What keeps Temporal, and what a worker, from being ready; None where nothing does.
 
     Args:
         client: To ask with.
@@ -355,10 +361,10 @@ async def ready(client: Client, task_queue: str, *, fresh: float = 70.0) -> str 
             timeout=timedelta(seconds=2),
         )
     except RPCError as error:
-        return f"Temporal does not answer: {error.message}"
+        return f"Temporal does not answer: {error.message}", NOT_KNOWN
     except RuntimeError as error:
-        return f"Temporal cannot be reached: {error}"
+        return f"Temporal cannot be reached: {error}", NOT_KNOWN
     oldest = time.time() - fresh
     if any(poller.last_access_time.ToSeconds() >= oldest for poller in answer.pollers):
-        return None
-    return f"No worker polls the task queue {task_queue!r}."
+        return None, None
+    return None, f"No worker polls the task queue {task_queue!r}."

@@ -8,13 +8,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.faults import from_validation
 from api.problems import (
     Problem,
     bad_parameter,
     correlation_id,
     from_definition,
     from_rejection,
-    from_validation,
     unavailable,
 )
 from nexus.core.errors import DefinitionError, Rejected
@@ -53,7 +53,7 @@ async def _key(request: Request, error: Exception) -> Response:
 
 async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return from_validation(error).response(correlation_id(request))
+    return from_validation(request, error).response(correlation_id(request))
 
 
 async def _http(request: Request, error: Exception) -> Response:

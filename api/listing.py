@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import Query, Request
 
@@ -24,7 +25,8 @@ Filter = Annotated[str | None, Query(min_length=1, max_length=1000)]
 Subject = Annotated[
     str | None,
     Query(
-        description="`type:id` of a subject, instead of both parts.",
+        description="`type:id` of a subject, instead of both parts; each part may be"
+        " percent-encoded, and a colon in the type or a percent sign in either has to be.",
         examples=["account:acme"],
         max_length=2000,
     ),
@@ -36,6 +38,9 @@ def subject_parts(
 ) -> tuple[str | None, str | None]:
     """Type and id of the subject that is asked for, in whichever way it is given.
 
+    `type:id` is split at its first colon, and each part is percent-decoded after that, so that
+    `a%3Ab:c` is the subject `c` of the type `a:b`.
+
     Raises:
         Problem: `subject` has no colon, or says something else than the others.
     """
@@ -44,6 +49,12 @@ def subject_parts(
     kind, colon, identity = subject.partition(":")
     if not colon or not kind or not identity:
         raise bad_parameter("subject", "is not of the form type:id")
+    try:
+        kind, identity = (unquote(part, errors="strict") for part in (kind, identity))
+    except UnicodeDecodeError:
+        raise bad_parameter("subject", "is percent-encoded, and not of UTF-8") from None
+    if "\x00" in kind + identity:
+        raise bad_parameter("subject", "holds a NUL character")
     if subject_type not in (None, kind) or subject_id not in (None, identity):
         raise bad_parameter("subject", "contradicts subject_type or subject_id")
     return kind, identity

@@ -8,15 +8,14 @@ saw) travels beside them as extension members.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 from fastapi import HTTPException, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
-from nexus.core.errors import DefinitionError, Rejected, escape_pointer
+from nexus.core.errors import DefinitionError, Rejected
 from nexus.core.errors import Problem as DefinitionProblem
 from nexus.core.json_text import JsonTextError
 
@@ -182,6 +181,11 @@ def located(pointer: str, message: str, code: str = "invalid", **more: object) -
     return entry
 
 
+def and_more(message: str, count: int) -> str:
+    """A message about the first of several findings, which says how many others there are."""
+    return message if count < 2 else f"{message.rstrip('.')}, and {count - 1} more."
+
+
 def invalid_data(message: str, *errors: Mapping[str, object]) -> Problem:
     """A 422 about a request, with the places of its faults."""
     return Problem("invalid_data", message, {"errors": list(errors)} if errors else None)
@@ -230,35 +234,12 @@ def from_definition(error: DefinitionError) -> Problem:
     count = f"{len(errors)} errors" if len(errors) != 1 else "1 error"
     return Problem(
         "invalid_json" if broken else "invalid_definition",
-        f"The definition cannot run: {count}. {first}" if first else "The definition cannot run.",
+        and_more(f"The definition cannot run: {count}. {first or ''}".rstrip(), len(errors)),
         {
             "errors": [present_finding(finding) for finding in errors],
             "warnings": [present_finding(finding) for finding in warnings],
         },
     )
-
-
-def from_validation(error: RequestValidationError) -> Problem:
-    """What FastAPI found wrong with path, query or body, as a problem."""
-    entries = [_entry(found) for found in error.errors()]
-    first = entries[0] if entries else {"pointer": "", "message": "The request is not valid."}
-    place = first.get("parameter") or first["pointer"] or "the body"
-    return invalid_data(f"{place}: {first['message']}", *entries)
-
-
-def _entry(found: Mapping[str, object]) -> dict[str, object]:
-    location = found.get("loc", ())
-    tokens = [str(token) for token in location] if isinstance(location, Sequence) else []
-    origin, rest = (tokens[0], tokens[1:]) if tokens else ("body", [])
-    kind, message = str(found.get("type", "invalid")), str(found.get("msg", "not valid"))
-    message = message.removeprefix("Value error, ")
-    if kind == "missing":
-        message = "is missing" if rest else "a JSON body is needed"
-    elif kind == "extra_forbidden":
-        message = "is not known here"
-    if origin == "body":
-        return located("".join(f"/{escape_pointer(token)}" for token in rest), message, kind)
-    return located("", message, kind, parameter=".".join(rest), **{"in": origin})
 
 
 def correlation_id(request: Request) -> str:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from api.authentication import Caller
 from api.observing import ROUTE
-from api.problems import Problem, invalid_data, located, present_finding
+from api.problems import Problem, and_more, invalid_data, located, present_finding
 from api.services import Services
 from nexus.core import json_text
 from nexus.core.errors import nearest
@@ -95,13 +95,14 @@ def read_json(body: bytes) -> object:
         errors = [present_finding(problem) for problem in error.problems]
         first = error.problems[0]
         place = f"line {first.line}, column {first.column}"
-        raise Problem("invalid_json", f"{place}: {first.message}", {"errors": errors}) from None
+        message = and_more(f"{place}: {first.message}", len(errors))
+        raise Problem("invalid_json", message, {"errors": errors}) from None
     findings = json_text.check_data(value)
     if findings:
         pointer, message = findings[0]
         raise Problem(
             "invalid_json",
-            f"{pointer or 'the body'}: {message}",
+            and_more(f"{pointer or 'the body'}: {message}", len(findings)),
             {
                 "errors": [
                     located(pointer, message, "invalid_text") for pointer, message in findings

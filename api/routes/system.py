@@ -19,12 +19,15 @@ router = APIRouter(route_class=OpenRoute, tags=["system"])
 _PROBE_SECONDS = 3.0
 
 
+# Load balancers probe with HEAD; the server itself leaves out the body.
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", summary="Alive", responses=problems(everywhere=False))
 async def healthz() -> Response:
     """The process answers; nothing else is looked at."""
     return json_response({"status": "ok"})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Ready", responses=problems("unavailable", everywhere=False))
 async def readyz(services: ServicesOf) -> Response:
     """Ready means: the database, Temporal, and a worker that polls.
@@ -32,14 +35,16 @@ async def readyz(services: ServicesOf) -> Response:
     `folder_problems` lists files of the definitions folder that do not compile; they do not
     make the platform unready, since the last good version of each stays live.
     """
-    database, temporal = await asyncio.gather(
+    database, (temporal, worker) = await asyncio.gather(
         _database(services.engine),
         gateway.ready(services.gateway.client, services.gateway.task_queue),
     )
-    checks = {"database": database or "ok", "temporal": temporal or "ok"}
+    found = {"database": database, "temporal": temporal, "worker": worker}
+    checks = {name: why or "ok" for name, why in found.items()}
     body: dict[str, object] = {"checks": checks, "folder_problems": services.folder.problems}
-    if database or temporal:
-        missing = " ".join(why for why in (database, temporal) if why)
+    if any(found.values()):
+        # What nobody can know while Temporal is away is not said twice.
+        missing = " ".join(why for why in found.values() if why and why != gateway.NOT_KNOWN)
         raise Problem("unavailable", f"Not ready: {missing}", body, {"Retry-After": "2"})
     return json_response({"status": "ready", **body})
 

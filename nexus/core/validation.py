@@ -16,6 +16,8 @@ from nexus.core.state import Data
 
 MOST_COMPUTED = 1_048_576  # characters that one `set` or `creates.data` may make
 
+_MOST_TOLD = 5  # findings in the message; all of them stand in its details
+
 Finding = tuple[str, str]  # JSON pointer, message
 
 
@@ -111,7 +113,9 @@ def check_record_data(program: Program, entity: Entity | None, instance: Data, d
 
 def _require(findings: Sequence[Finding], what: str) -> None:
     if findings:
-        told = "; ".join(message for _, message in findings[:5])
+        told = "; ".join(message for _, message in findings[:_MOST_TOLD])
+        if len(findings) > _MOST_TOLD:
+            told += f"; and {len(findings) - _MOST_TOLD} more"
         raise Rejected(
             "invalid_data",
             f"{what}: {told}.",

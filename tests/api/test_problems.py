@@ -101,6 +101,108 @@ def test_all_faults_of_a_body_are_told_at_once_by_pointer(api: ServedApi) -> Non
     assert isinstance(errors, list)
     assert {error["pointer"] for error in errors} == {"/definition", "/subject/id", "/recrods"}
 
+    assert str(problem["detail"]).endswith(", and 2 more.")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "message"),
+    [
+        (
+            "/v1/instances",
+            {"definition": "a", "subject": {"type": "b", "id": "c"}, "recrods": []},
+            "/recrods",
+            "is not known here; did you mean 'records'?",
+        ),
+        (
+            "/v1/instances",
+            {"definition": "a", "subject": {"type": "b", "id": "c", "idd": 1}},
+            "/subject/idd",
+            "is not known here; did you mean 'id'?",
+        ),
+        (
+            "/v1/instances",
+            {"definition": "a", "subject": {"type": "b", "id": "c"}, "records": [{"entiti": "x"}]},
+            "/records/0/entiti",
+            "is not known here; did you mean 'entity'?",
+        ),
+        ("/v1/instances/i/cancel", {"xyz": 1}, "/xyz", "is not known here; it takes comment"),
+        ("/v1/instances", [], "", "is a list, and should be an object"),
+        ("/v1/instances/i/records", 7, "", "is 7, and should be an object"),
+        (
+            "/v1/instances/i/records",
+            {"entity": "a", "data": "b"},
+            "/data",
+            "is 'b', and should be an object",
+        ),
+        (
+            "/v1/instances/i/records",
+            {"entity": ""},
+            "/entity",
+            "has 0 characters, and should have at least 1 character",
+        ),
+        ("/v1/instances/i/records", {"entity": None}, "/entity", "is null, and should be text"),
+        (
+            "/v1/instances",
+            {
+                "definition": "a",
+                "subject": {"type": "b", "id": "c"},
+                "records": [{"entity": "e"}] * 1001,
+            },
+            "/records",
+            "has 1001 elements, and should have at most 1000 elements",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said_in_plain_words(
+    api: ServedApi, path: str, body: object, pointer: str, message: str
+) -> None:
+    with api.client() as client:
+        problem = check(client.post(path, json=body), 422, "invalid_data")
+    errors = problem["errors"]
+    assert isinstance(errors, list)
+    assert (pointer, message) in [(error["pointer"], error["message"]) for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("instances?limit=five", "limit: is 'five', and should be a whole number"),
+        ("instances?limit=0", "limit: is '0', and should be at least 1"),
+        ("instances?limit=201", "limit: is '201', and should be at most 200"),
+        (
+            "instances?status=actve",
+            (
+                "status: is 'actve', and should be one of active, completed, cancelled, failed;"
+                " did you mean 'active'?"
+            ),
+        ),
+        (
+            "timers?due_before=tomorrow",
+            "due_before: is 'tomorrow', and should be a date and time like 2026-11-21T09:30:00Z",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_parameter_is_said_in_plain_words(
+    api: ServedApi, query: str, message: str
+) -> None:
+    with api.client() as client:
+        problem = check(client.get(f"/v1/{query}"), 422, "invalid_data")
+    assert problem["detail"] == message
+
+
+def test_a_definition_with_several_errors_says_how_many_more_there_are(api: ServedApi) -> None:
+    broken = {
+        "id": "broken",
+        "entities": {"lead": {"stages": ["new", "won"]}},
+        "transitions": {name: {"from": "nwe", "to": "won"} for name in ("a", "b", "c")},
+    }
+    with api.client("root", roles=("admin",)) as root:
+        problem = check(root.post("/v1/definitions", json=broken), 422, "invalid_definition")
+        text = root.post("/v1/definitions", content=b'{"id": "a", "id": "b", "id": "c"}')
+    assert str(problem["detail"]).startswith("The definition cannot run: 3 errors. ")
+    assert str(problem["detail"]).endswith(", and 2 more.")
+    assert str(check(text, 422, "invalid_json")["detail"]).endswith(", and 1 more.")
+
 
 def test_any_content_type_is_read_as_json(api: ServedApi) -> None:
     """`curl -d` without a header calls its body a form."""
