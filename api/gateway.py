@@ -334,7 +334,10 @@ def _refusal(error: WorkflowUpdateFailedError) -> Problem | InstanceGone:
         raise error
     details = cause.details[0] if cause.details else {}
     extensions = details if isinstance(details, Mapping) else {}
-    return Problem(cause.type or "internal", cause.message, extensions)
+    message = cause.message
+    if "existing" in extensions:
+        message += f" Its id is {extensions['existing']}."
+    return Problem(cause.type or "internal", message, extensions)
 
 
 NOT_KNOWN = "Not known while Temporal is away."

@@ -6,15 +6,34 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from api.problems import Problem
+from nexus.core.errors import nearest
 from storage import definitions
 from storage.definitions import StoredDefinition
 from storage.scope import TenantSession
 
+_MOST_TOLD = 10
 
-def no_definition(definition: str, version: str | None) -> Problem:
-    """A 404 for a definition, or a version of it, that the tenant does not have."""
-    named = f" in version {version!r}" if version else ""
-    return Problem("not_found", f"There is no definition {definition!r}{named}.")
+
+def no_definition(session: TenantSession, definition: str, version: str | None) -> Problem:
+    """A 404 for a definition, or a version of it, that the tenant does not have.
+
+    It names the versions there are, or the definition that was perhaps meant.
+    """
+    there = _names(definitions.list_versions(session, definition)) if version else []
+    if there:
+        shown = ", ".join(there[:_MOST_TOLD]) + (", …" if len(there) > _MOST_TOLD else "")
+        return Problem(
+            "not_found",
+            f"There is no definition {definition!r} in version {version!r}. There are: {shown}.",
+            {"versions": there},
+        )
+    near = nearest(definition, definitions.list_ids(session))
+    hint = f" Did you mean {near!r}?" if near else ""
+    return Problem(
+        "not_found",
+        f"There is no definition {definition!r}.{hint}",
+        {"suggestion": near} if near else None,
+    )
 
 
 def not_own(definition: str, version: str | None, done: str) -> Problem:
@@ -38,7 +57,7 @@ def to_read(session: TenantSession, definition: str, version: str | None) -> Sto
         return stored
     others = definitions.list_versions(session, definition) if version is None else ()
     if not others:
-        raise no_definition(definition, version)
+        raise no_definition(session, definition, version)
     raise Problem(
         "not_found",
         f"{_all_retired(definition, others)} Name one to read it, with ?version=.",
@@ -56,7 +75,7 @@ def to_start(session: TenantSession, definition: str, version: str | None) -> St
     if stored is None:
         others = definitions.list_versions(session, definition) if version is None else ()
         if not others:
-            raise no_definition(definition, version)
+            raise no_definition(session, definition, version)
         raise Problem(
             "conflict",
             f"{_all_retired(definition, others)} It takes no new instances until one is activated.",

@@ -265,6 +265,12 @@ def list_versions(session: TenantSession, definition: str) -> tuple[StoredDefini
     return tuple(_definition(row) for row in session.execute(statement))
 
 
+def list_ids(session: TenantSession, *, most: int = 1_000) -> tuple[str, ...]:
+    """The ids of the definitions that the tenant can see, in order, up to a number."""
+    statement = sa.select(DEFINITION.id).distinct().order_by(DEFINITION.id).limit(most)
+    return tuple(session.execute(statement).scalars())
+
+
 def list_definitions(
     session: TenantSession,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from anyio import to_thread
 from fastapi import APIRouter, Request
@@ -44,7 +45,7 @@ async def list_versions(
     def read(session: TenantSession) -> Response:
         found = definitions.page_of_versions(session, definition, limit=limit, cursor=cursor)
         if not found.items and cursor is None:
-            raise no_definition(definition, None)
+            raise no_definition(session, definition, None)
         live = definitions.get_live(session, definition)
         return json_response(
             page([present_version(stored, live) for stored in found.items], found.next)
@@ -79,7 +80,7 @@ async def activate(
     def read(session: TenantSession) -> StoredDefinition:
         own = definitions.get_own(session, definition, body.version)
         if own is None and definitions.get(session, definition, body.version) is None:
-            raise no_definition(definition, body.version)
+            raise no_definition(session, definition, body.version)
         if own is None:
             raise not_own(definition, body.version, "activated")
         return own
@@ -125,7 +126,7 @@ async def retire(
             session, definition, version, by=caller.user, at=datetime.now(UTC)
         )
         if not retired:
-            _refuse_to_retire(definitions.get(session, definition, version), definition, version)
+            _refuse_to_retire(session, definition, version)
         live = definitions.get_live(session, definition)
         return {
             "retired": [present_version(stored, live) for stored in retired],
@@ -138,10 +139,8 @@ async def retire(
     return await services.idempotency.once(request, caller, perform)
 
 
-def _refuse_to_retire(
-    shared: StoredDefinition | None, definition: str, version: str | None
-) -> None:
+def _refuse_to_retire(session: TenantSession, definition: str, version: str | None) -> NoReturn:
     """The tenant has no such version of its own: say whether there is one that all share."""
-    if shared is None:
-        raise no_definition(definition, version)
+    if definitions.get(session, definition, version) is None:
+        raise no_definition(session, definition, version)
     raise not_own(definition, version, "retired")

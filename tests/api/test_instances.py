@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -117,7 +118,9 @@ def test_refusals_have_their_codes(ann: httpx.Client) -> None:
     check(act(ann, made["id"], "qualify", record="lead-9"), 404, "not_found")
     check(act(ann, made["id"], "update", record="lead-1"), 422, "invalid_data")
     again = {"definition": "pipeline", "subject": made["subject"]}
-    check(ann.post("/v1/instances", json=again), 409, "instance_exists")
+    problem = check(ann.post("/v1/instances", json=again), 409, "instance_exists")
+    assert problem["existing"] == made["id"]
+    assert str(made["id"]) in str(problem["detail"])
     unknown = {"definition": "no-such", "subject": made["subject"]}
     check(ann.post("/v1/instances", json=unknown), 404, "not_found")
     check(act(ann, "no-such-instance", "qualify"), 404, "not_found")
@@ -306,6 +309,24 @@ def test_instances_are_found_by_what_they_are(ann: httpx.Client) -> None:
     assert not found("stage=new")
     assert not found("status=completed")
     assert not found("definition=other")
+
+
+def test_a_subject_with_colons_is_found_by_its_encoded_parts(ann: httpx.Client) -> None:
+    subject = {"type": "crm:account", "id": "50%:ü/x"}
+    made = start(ann, subject=subject)
+
+    def found(text: str) -> list[object]:
+        answer = ann.get("/v1/instances", params={"subject": text})
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json()["items"]]
+
+    assert found(f"{quote(subject['type'], safe='')}:{quote(subject['id'], safe='')}") == [
+        made["id"]
+    ]
+    assert found("crm%3Aaccount:50%25:ü/x") == [made["id"]]
+    assert found("crm:account:50%25:ü/x") == []
+    check(ann.get("/v1/instances", params={"subject": "a:%ff"}), 422, "invalid_data")
+    check(ann.get("/v1/instances", params={"subject": "a:%00"}), 422, "invalid_data")
 
 
 def test_an_action_needs_no_database_to_find_its_instance(

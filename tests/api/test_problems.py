@@ -266,7 +266,17 @@ def test_temporal_being_away_is_a_503_that_says_when_to_come_back(
     assert int(answer.headers["retry-after"]) > 0
     ready = httpx.get(f"{api.url}/readyz")
     check(ready, 503, "unavailable")
-    assert ready.json()["checks"]["database"] == "ok"
+    checks = ready.json()["checks"]
+    assert checks["database"] == "ok"
+    assert checks["temporal"].startswith("Temporal ")
+    assert checks["worker"] == "Not known while Temporal is away."
+    assert ready.json()["detail"].count("Temporal") == 1
+
+
+def test_probes_may_ask_for_the_head_alone(api: ServedApi) -> None:
+    for path, status in (("/healthz", 200), ("/readyz", 503)):
+        answer = httpx.head(f"{api.url}{path}")
+        assert (answer.status_code, answer.content) == (status, b"")
 
 
 def test_a_fault_of_ours_hides_its_insides(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:

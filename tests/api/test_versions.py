@@ -122,7 +122,9 @@ def test_a_retired_version_takes_no_new_instances(root: httpx.Client, name: str)
     assert str(problem["detail"]).startswith(f"Version 2.0.0 of '{name}' was retired by 'root' on ")
     assert str(problem["detail"]).endswith("; it takes no new instances.")
     assert problem["retired_by"] == "root"
-    start(root, name, 404, "not_found", version="3.0.0")
+    problem = start(root, name, 404, "not_found", version="3.0.0")
+    assert str(problem["detail"]).endswith(" in version '3.0.0'. There are: 2.0.0, 1.0.0.")
+    assert problem["versions"] == ["2.0.0", "1.0.0"]
     # What is not retired can still be named; here it only lacks Temporal.
     start(root, name, 503, "unavailable", version="1.0.0")
 
@@ -157,6 +159,17 @@ def test_storing_it_again_does_not_bring_it_back_and_activating_does(
     answer = root.post(f"/v1/definitions/{name}/activate", json={"version": "2.0.0"})
     assert (answer.json()["live"], answer.json()["retired_at"]) == (True, None)
     start(root, name, 503, "unavailable")
+
+
+def test_a_misspelt_definition_is_answered_with_the_nearest(root: httpx.Client) -> None:
+    hiring = {"id": "hiring", "entities": {"lead": {"stages": ["new", "done"]}}}
+    assert root.post("/v1/definitions", json=hiring).status_code in (200, 201)
+    problem = start(root, "hirng", 404, "not_found")
+    assert problem["detail"] == "There is no definition 'hirng'. Did you mean 'hiring'?"
+    assert problem["suggestion"] == "hiring"
+    check(root.get("/v1/definitions/hirng"), 404, "not_found")
+    problem = start(root, "qqqqqqqqqqqq", 404, "not_found", version="1.0.0")
+    assert problem["detail"] == "There is no definition 'qqqqqqqqqqqq'."
 
 
 @pytest.mark.parametrize(
