@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Item = TypeVar("Item")
+_RESERVED = "Reserved; always empty now."
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Comment = Annotated[str, StringConstraints(max_length=10_000)]
 Data = Annotated[
@@ -163,9 +164,9 @@ class Record(BaseModel):
     status: Literal["open", "final", "closed"]
     data: dict[str, Any]
     assignees: Assignees
-    votes: list[dict[str, Any]]
-    sla: Sla | None
-    roi: dict[str, Any] | None
+    votes: Annotated[list[dict[str, Any]], Field(description=_RESERVED)]
+    sla: Annotated[Sla | None, Field(description=_RESERVED)]
+    roi: Annotated[dict[str, Any] | None, Field(description=_RESERVED)]
     parent: str | None
     created_at: datetime
     since: datetime | None
@@ -198,7 +199,7 @@ class HistoryEntry(BaseModel):
     at: datetime
     event: Annotated[str, Field(examples=["stage_entered"])]
     actor: str
-    on_behalf_of: str | None
+    on_behalf_of: Annotated[str | None, Field(description=_RESERVED)]
     record: str | None
     before: Any
     after: Any
@@ -220,16 +221,16 @@ class DashboardEntry(BaseModel):
 
     instance: str
     record: str
-    task: str | None
+    task: Annotated[str | None, Field(description=_RESERVED)]
     entity: str
     definition: DefinitionReference
     stage: str | None
     subject: Subject
     assigned_as: Literal["user", "role", "delegation"]
     role: Annotated[str | None, Field(description="The role it came by.")]
-    delegator: str | None
+    delegator: Annotated[str | None, Field(description=_RESERVED)]
     due_at: datetime | None
-    sla: Sla | None
+    sla: Annotated[Sla | None, Field(description=_RESERVED)]
     since: datetime | None
 
 

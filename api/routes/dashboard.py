@@ -34,7 +34,8 @@ async def read_dashboard(
     view: Annotated[
         str,
         Path(
-            description="`pending`: what waits for somebody now. `active`: all that is open.",
+            description="`active`: all that is open and assigned. `pending`: what of these waits"
+            " for a person.",
             json_schema_extra={"enum": list(_VIEWS)},
         ),
     ],
@@ -53,7 +54,7 @@ async def read_dashboard(
     cursor: Cursor = None,
 ) -> Response:
     """Records assigned to the user, and to the roles of their token when they ask for
-    themselves. Only oneself and `admin` may open it.
+    themselves; an admin sees what names the user. Only oneself and `admin` may open it.
     """
     if view not in _VIEWS:
         raise Problem("not_found", f"There is no dashboard {view!r}: pending, active.")
