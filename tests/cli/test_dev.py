@@ -75,9 +75,10 @@ class Dev:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if int(parent) == self.process.pid and int(folder.name) != self.process.pid:
-                # Beside the parts, a command may run for a moment.
+                # Beside the parts, a command may run for a moment; until it does, its process
+                # is a copy of this one.
                 name = words[3] if words[1:3] == ["-m", "nexus"] else Path(words[0]).name
-                if name != "temporal" or "start-dev" in words:
+                if name not in {"temporal", "dev"} or "start-dev" in words:
                     found[name] = int(folder.name)
         return found
 
