@@ -1,4 +1,4 @@
-"""Health, metrics and the list of problem codes: open to anybody."""
+"""Health, metrics, the language's schema and the list of problem codes: open to anybody."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from api.openapi import problems
 from api.present import json_response
 from api.problems import CODES, Problem
 from api.routing import OpenRoute, ServicesOf
+from nexus.schema import MEDIA_TYPE, definition_schema
 from storage.engine import Engine, ping
 
 router = APIRouter(route_class=OpenRoute, tags=["system"])
@@ -61,6 +62,23 @@ async def _database(engine: Engine) -> str | None:
 async def metrics() -> Response:
     """Requests and their latency by route, updates in flight, replays, broken files."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get(
+    "/v1/schema",
+    summary="JSON Schema of definitions",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "JSON Schema, draft 2020-12.",
+            "content": {MEDIA_TYPE: {"schema": {"type": "object"}}},
+        },
+        **problems(everywhere=False),
+    },
+)
+async def schema() -> Response:
+    """What an editor needs to complete and check a definition."""
+    return Response(definition_schema(), media_type=MEDIA_TYPE)
 
 
 @router.get("/problems", summary="All problem codes")

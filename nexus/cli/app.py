@@ -121,6 +121,14 @@ def migrate() -> None:
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of definitions, for editors."""
+    from nexus.cli.schema import run_schema
+
+    run_schema()
+
+
+@app.command()
 def token(
     tenant: Annotated[str, typer.Option(metavar="T", help="Tenant that the token opens.")],
     user: Annotated[str, typer.Option(metavar="U", help="Who acts with it.")],

@@ -115,14 +115,13 @@ class Report(Protocol):
         pointer: str,
         message: str,
         *,
-        severity: Severity = "error",
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,
         offset: int | None = None,
         excerpt: str | None = None,
     ) -> None:
-        """Report one problem; see `Problem` for the parts."""
+        """Report one problem; see `Problem` for the parts. Its severity follows from its code."""
         ...
 
 
@@ -146,4 +145,6 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 def escape_pointer(token: str) -> str:
     """One token of a JSON pointer, escaped as RFC 6901 wants it."""
-    return token.replace("~", "~0").replace("/", "~1")
+    if "~" in token or "/" in token:
+        return token.replace("~", "~0").replace("/", "~1")
+    return token

@@ -61,6 +61,39 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "creates": ("entity", "data"),
 }
 
+# What stands below keys that have no effect yet: its form is checked all the same.
+LATER_KEYS: Mapping[str, tuple[str, ...]] = {
+    "automation": ("escalation", "optimize"),
+    "escalation": ("after", "action", "to", "repeat"),
+    "sla": ("duration", "warn", "pause", "calendar", "onBreach"),
+    "roi": ("threshold", "budget", "every", "onBreach"),
+    "quorum": ("quorum",),
+    "retry": ("attempts", "initial", "backoff", "max"),
+    "branch": ("when", "do"),
+    "task": ("title", "assign"),
+    "waitFor": ("event", "timeout", "then", "else"),
+    "split": ("variants", "goal"),
+    "step 'channel'": ("channel", "with", "compensate", "retry", "timeout", "onFailure", "when"),
+    "step 'parallel'": ("parallel", "when"),
+    "step 'sequence'": ("sequence", "when"),
+    "step 'inclusive'": ("inclusive", "default", "when"),
+    "step 'exclusive'": ("exclusive", "default", "when"),
+    "step 'task'": ("task", "when"),
+    "step 'wait'": ("wait", "when"),
+    "step 'waitFor'": ("waitFor", "when"),
+    "step 'set'": ("set", "when"),
+    "step 'split'": ("split", "when"),
+    "step 'start'": ("start", "when"),
+}
+STEPS = tuple(kind[6:-1] for kind in LATER_KEYS if kind.startswith("step "))
+
+STRATEGIES = ("any", "unison", "majority")
+PICKS = ("round_robin", "least_loaded")
+ON_FAILURE = ("continue", "rollback")
+ESCALATIONS = ("notify", "reassign", "optimize")  # or any transition
+
+SCHEMA_ID = "urn:nexus:definition:1"  # what `$schema` may name
+
 # (kind, key) → what does not happen yet.
 NO_EFFECT_YET: Mapping[tuple[str, str], str] = {
     ("definition", "sla"): "no deadline is tracked",
@@ -95,6 +128,18 @@ TABLES: Mapping[str, str] = {
     "pricing": "pricings",
 }
 TABLE_NAMES = ("contacts", "opportunities", "campaigns", "pricings")
+
+# What expressions see below each name of their scope; `data` and `input` have what schemas say.
+MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "record": (
+        *("id", "entity", "stage", "status", "data", "users", "roles"),
+        *("created_at", "entered_at", "parent"),
+    ),
+    "instance": ("status", "data", "started_by", "started_at"),
+    "subject": ("type", "id"),
+    "actor": ("id", "roles"),
+    "event": ("type", "data"),
+}
 
 MOST_STAGES = 500
 MOST_LABEL = 200  # characters of what people read in its place

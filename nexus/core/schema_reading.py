@@ -204,7 +204,6 @@ class SchemaReader:
                 "schema_dialect",
                 pointer + "/$schema",
                 "the schema is read as JSON Schema 2020-12, whatever it names",
-                severity="warning",
                 expected=DIALECT,
                 found=dialect,
             )
@@ -250,7 +249,6 @@ class SchemaReader:
                     "unknown_keyword",
                     pointer,
                     f"JSON Schema has no keyword {key!r}, so it checks nothing",
-                    severity="warning",
                     found=key,
                     suggestion=suggestion,
                 )
@@ -259,7 +257,6 @@ class SchemaReader:
                 "unknown_format",
                 pointer,
                 f"there is no format {value!r}, so it checks nothing",
-                severity="warning",
                 expected="one of " + ", ".join(_FORMATS),
                 found=value,
                 suggestion=nearest(value, _FORMATS),

@@ -51,7 +51,7 @@ def test_validate_tells_problems_as_a_compiler_does(broken: Path) -> None:
     assert caret.index("^") == source.index('"wonn"')
     assert expected == "    expected: one of new, won"
     assert suggestion == "    did you mean 'won'?"
-    assert f"{SALES}:17:20: warning[unknown_data]" in done.stdout
+    assert f"{SALES}:17:21: warning[unknown_data]" in done.stdout
     assert "2 files: 1 error, 2 warnings.\n" in done.stdout
     assert "\x1b" not in done.stdout, "no colours where nobody looks"
 
@@ -155,7 +155,7 @@ def test_a_definition_comes_from_stdin_too() -> None:
         capture_output=True,
         check=True,
     )
-    assert b"<stdin>:17:20: warning[unknown_data]" in done.stdout
+    assert b"<stdin>:17:21: warning[unknown_data]" in done.stdout
 
 
 def test_lines_are_counted_by_line_feeds() -> None:

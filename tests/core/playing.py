@@ -10,7 +10,16 @@ from typing import Any, TypeVar
 
 import pytest
 
-from nexus.core import Compiled, Program, Rejected, State, can, load_definition, step
+from nexus.core import (
+    Compiled,
+    Program,
+    Rejected,
+    State,
+    can,
+    load_definition,
+    program_of,
+    step,
+)
 from nexus.core.commands import (
     Act,
     Actor,
@@ -64,8 +73,12 @@ class Play:
     """One instance, driven by hand."""
 
     def __init__(self, definition: object) -> None:
+        # As a running instance has it, so that the rules are tested also where an author
+        # would have been told.
         self.program: Program = (
-            definition if isinstance(definition, Program) else compiled(definition).program
+            definition
+            if isinstance(definition, Program)
+            else program_of(json.dumps(definition, ensure_ascii=False))
         )
         self.state = State()
         self.now = NOON

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.core.conditions import Condition, compile_condition
-from nexus.core.errors import Severity
 from nexus.core.expressions import DEFAULT_NAMES, Unknown
 
 
@@ -24,7 +23,6 @@ class Findings:
         pointer: str,
         message: str,
         *,
-        severity: Severity = "error",
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,

@@ -21,6 +21,7 @@ from nexus.core import (
     decide,
     evolve,
     load_definition,
+    program_of,
     step,
 )
 from nexus.core.codec import Carried, decode_carried, encode_carried
@@ -39,7 +40,7 @@ from nexus.core.events import AnyEvent, InstanceEnded, StageEntered
 from nexus.core.projection import Projection, RecordRow, TimerRow
 from nexus.core.rows import Identity, history_row, project, snapshot
 from tests.core import drawn
-from tests.core.playing import ACME, ANN, DEFINITIONS, NOON, compiled
+from tests.core.playing import ACME, ANN, DEFINITIONS, NOON
 
 IDENTITY = Identity("run", "tenant", "workflow")
 
@@ -70,7 +71,7 @@ class Instances(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.program: Program = compiled({"id": "none"}).program
+        self.program: Program = program_of(json.dumps({"id": "none"}))
         self.state = State()
         self.events: list[AnyEvent] = []
         self.writer = Writer()
@@ -78,7 +79,7 @@ class Instances(RuleBasedStateMachine):
 
     @initialize(document=drawn.definitions(), data=drawn.DATA)
     def begin(self, document: drawn.Document, data: drawn.Document) -> None:
-        self.program = compiled(document).program
+        self.program = program_of(json.dumps(document))
         self.give(Start(actor=ANN, subject=ACME, data=data))
 
     def give(self, command: Command) -> None:
@@ -257,7 +258,7 @@ def read(text: str) -> None:
 @given(drawn.definitions())
 def test_every_drawn_definition_can_run(document: drawn.Document) -> None:
     """What the machine above plays with is what the language allows."""
-    assert compiled(document).program.id == "drawn"
+    assert program_of(json.dumps(document)).id == "drawn"
 
 
 @given(st.data())

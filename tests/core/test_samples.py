@@ -12,11 +12,11 @@ Warned = tuple[str, str, int, int, str | None]
 EXPECTED: dict[str, list[Warned]] = {
     "sales-pipeline": [
         ("no_way_out", "/entities/lead/stages/1", 10, 25, None),
-        ("unknown_data", "/transitions/qualify/condition", 17, 20, "lead_score"),
+        ("unknown_data", "/transitions/qualify/condition", 17, 21, "lead_score"),
     ],
     "promo-funnel": [
         ("no_way_out", "/entities/campaign/stages/1", 10, 26, None),
-        ("unknown_data", "/transitions/activate/condition", 17, 20, "target_segment"),
+        ("unknown_data", "/transitions/activate/condition", 17, 21, "target_segment"),
     ],
     "enterprise-crm": [
         ("no_effect_yet", "/sla", 3, 3, None),

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus.core.errors import Severity
 from nexus.core.json_text import check_data
+from nexus.core.problem_codes import PROBLEM_CODES
 from nexus.core.schemas import DataSchema, compile_data_schema, compile_fields
 
 
@@ -24,14 +24,13 @@ class Findings:
         pointer: str,
         message: str,
         *,
-        severity: Severity = "error",
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,
         offset: int | None = None,
         excerpt: str | None = None,
     ) -> None:
-        assert (severity == "error") == (code == "invalid_schema")
+        assert (PROBLEM_CODES[code].severity == "error") == (code == "invalid_schema")
         self.all.append((code, pointer, message, suggestion))
 
 

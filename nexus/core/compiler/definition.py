@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from nexus.core.compiler.entities import compile_entities
+from nexus.core.compiler.later import check_later
 from nexus.core.compiler.reader import (
     Problems,
     TooManyProblems,
@@ -25,6 +26,7 @@ from nexus.core.compiler.transitions import compile_transitions
 from nexus.core.errors import DefinitionError, Problem, nearest
 from nexus.core.json_text import Positions, load
 from nexus.core.language import DOMAINS, MOST_LABEL
+from nexus.core.problem_codes import PROBLEM_CODES
 from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Entity, Exits, Program, Transition
 from nexus.core.schemas import compile_data_schema
 
@@ -69,8 +71,9 @@ def load_definition(text: str | bytes, source: str = "") -> Compiled:
     program: Program | None = None
     try:
         program = _program(problems, document)
-        if program is not None and not problems.any_error:
-            remark(problems, program)
+        if program is not None and isinstance(document, dict):
+            check_later(problems, document)
+            remark(problems, program, document)
     except TooManyProblems:
         program = None
     found = _located(problems.found, text, source)
@@ -83,10 +86,20 @@ def load_definition(text: str | bytes, source: str = "") -> Compiled:
 def program_of(text: str) -> Program:
     """The program of a definition's text, compiled once per process.
 
+    The text was accepted once, so nothing is asked of it that running it does not need: a check
+    that is added later must not stop what is running.
+
     Raises:
         DefinitionError: It cannot run.
     """
-    return load_definition(text).program
+    problems = Problems()
+    try:
+        program = _program(problems, load(text, ""))
+    except TooManyProblems:
+        program = None
+    if program is None or problems.any_error:
+        raise DefinitionError(_located(problems.found, text, ""))
+    return program
 
 
 def _located(problems: Iterable[Problem], text: str, source: str) -> tuple[Problem, ...]:
@@ -100,8 +113,8 @@ def _located(problems: Iterable[Problem], text: str, source: str) -> tuple[Probl
         if problem.offset is not None:
             line, column = positions.inside(problem.pointer, problem.offset)
         else:
-            of_key = problem.code in ("unknown_key", "no_effect_yet")
-            line, column = (positions.key if of_key else positions.value)(problem.pointer)
+            at_key = PROBLEM_CODES[problem.code].at_key
+            line, column = (positions.key if at_key else positions.value)(problem.pointer)
         placed.append(replace(problem, line=line, column=column, source=source))
     return tuple(sorted(placed, key=lambda problem: (problem.line, problem.column)))
 

@@ -117,7 +117,6 @@ def _stages(
                 place,
                 f"{last!r} is the only stage of {entity!r} and so its final one: its records "
                 "end as soon as they begin.",
-                severity="warning",
             )
     return stages
 
@@ -173,7 +172,6 @@ def compile_assign(report: Report, value: object, pointer: str) -> Assignees | N
             "assigns_nobody",
             pointer,
             "This names nobody: the record keeps the assignees that it has.",
-            severity="warning",
             expected="'users' or 'roles'",
         )
         return None

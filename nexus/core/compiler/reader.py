@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from nexus.core.errors import Problem, Report, Severity, escape_pointer, nearest
+from nexus.core.errors import Problem, Report, escape_pointer, nearest
 from nexus.core.json_text import MAX_PROBLEMS
-from nexus.core.language import KEYS, MOST_NAME, NO_EFFECT_YET
+from nexus.core.language import KEYS, LATER_KEYS, MOST_NAME, NO_EFFECT_YET
+from nexus.core.problem_codes import PROBLEM_CODES
 from nexus.core.reasons import several
 
 # Names that stand in addresses, in ids and in rows: no control characters, no slash.
@@ -38,7 +39,6 @@ class Problems:
         pointer: str,
         message: str,
         *,
-        severity: Severity = "error",
         expected: str | None = None,
         found: object = None,
         suggestion: str | None = None,
@@ -50,6 +50,7 @@ class Problems:
         Raises:
             TooManyProblems: Enough is enough.
         """
+        severity = PROBLEM_CODES[code].severity
         self.found.append(
             Problem(
                 code=code,
@@ -77,6 +78,14 @@ class Problems:
         """Something keeps the document from running."""
         return self._errors > 0
 
+    def any_error_below(self, *pointers: str) -> bool:
+        """Something at or below one of these places keeps the document from running."""
+        return self._errors > 0 and any(
+            problem.severity == "error" and (problem.pointer + "/").startswith(pointer + "/")
+            for problem in self.found
+            for pointer in pointers
+        )
+
 
 def shown(value: object) -> str:
     """A value of a document, short enough for a message."""
@@ -97,29 +106,52 @@ def shown(value: object) -> str:
 
 def below(pointer: str, key: str | int) -> str:
     """The pointer of a member or an element."""
-    return f"{pointer}/{escape_pointer(str(key))}"
+    return f"{pointer}/{key if isinstance(key, int) else escape_pointer(key)}"
 
 
-def known_keys(report: Report, kind: str, value: Mapping[str, object], pointer: str) -> None:
-    """Warn of keys that nobody knows, and of those that have no effect yet."""
+def known_keys(
+    report: Report,
+    kind: str,
+    value: Mapping[str, object],
+    pointer: str,
+    *,
+    told: bool = False,
+) -> None:
+    """Warn of keys that nobody knows, and of those that have no effect yet.
+
+    Args:
+        report: Takes the warnings.
+        kind: Of object, as in `language.KEYS`.
+        value: The object.
+        pointer: Its place.
+        told: It stands below a key without effect, so that has been said.
+    """
+    keys = KEYS.get(kind) or LATER_KEYS[kind]
     for key in value:
-        if key not in KEYS[kind]:
+        if key not in keys:
             report(
                 "unknown_key",
                 below(pointer, key),
-                f"No key {key!r} in a {kind}; it is ignored.",
-                severity="warning",
-                expected=", ".join(KEYS[kind]),
+                f"No key {key!r} in {a(kind)}; it is ignored.",
+                expected=", ".join(keys),
                 found=key,
-                suggestion=nearest(key, KEYS[kind]),
+                suggestion=nearest(key, keys),
             )
-        elif (kind, key) in NO_EFFECT_YET:
+        elif (kind, key) in NO_EFFECT_YET and not told:
             report(
                 "no_effect_yet",
                 below(pointer, key),
                 f"{key!r} has no effect yet in this version: {NO_EFFECT_YET[kind, key]}.",
-                severity="warning",
             )
+
+
+_SPOKEN = {"sla": "an SLA", "roi": "an ROI", "by": "'by'", "creates": "'creates'"}
+
+
+def a(noun: str) -> str:
+    """A kind of object with its article, as it stands in a sentence."""
+    article = "an" if noun[0] in "aeiou" else "a"
+    return _SPOKEN.get(noun, f"{article} {noun}")
 
 
 def as_object(report: Report, value: object, pointer: str, what: str) -> dict[str, object] | None:

@@ -1,117 +1,147 @@
-"""What is odd about a definition that can run: remarks that a colleague would make."""
+"""What a colleague would remark about a definition, and what they would not let pass.
+
+Each part is looked at only where what it builds on is sound, so that one mistake is told once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
-from nexus.core.compiler.reader import below
-from nexus.core.errors import Report, nearest
-from nexus.core.program import Entity, Program, Transition
-from nexus.core.reasons import several
+from nexus.core.compiler.checks.facts import EntityFacts, Facts, known_data
+from nexus.core.compiler.checks.flow import check_flow
+from nexus.core.compiler.checks.loops import check_loops
+from nexus.core.compiler.checks.names import check_fields, check_names
+from nexus.core.compiler.checks.people import check_assigned, check_people
+from nexus.core.compiler.checks.truth import check_truth
+from nexus.core.compiler.checks.types import Types, check_computed
+from nexus.core.compiler.checks.written import (
+    Leaf,
+    Tree,
+    Written,
+    computed_of,
+    condition_tree,
+    leaves,
+)
+from nexus.core.compiler.reader import Problems, below
+from nexus.core.expressions.nodes import Node
+from nexus.core.program import Program, Transition
+
+Document = Mapping[str, object]
 
 
-def remark(report: Report, program: Program) -> None:
-    """Report what is odd: stages without a way out, data that nothing names, idle automatics."""
-    if not program.entities:
-        report(
+def remark(problems: Problems, program: Program, document: Document) -> None:
+    """Report what is odd, and what would always be refused when it is tried."""
+    if not program.entities and not problems.any_error_below("/entities"):
+        problems(
             "no_entities",
             "",
             f"{program.id!r} has no entities: an instance of it holds data and stays open until "
             "'close'.",
-            severity="warning",
         )
-    for entity in program.entities.values():
-        _ways_out(report, entity)
-    known = {name: _known_data(program, name) for name in program.entities}
-    for transition in program.transitions.values():
-        _data_named(report, transition, known[transition.entity])
-        _takers_known(report, program, transition)
-        if transition.trigger.kind == "auto" and transition.condition is None:
-            report(
+    _Remarks(problems, program, document).make()
+
+
+class _Remarks:
+    def __init__(self, problems: Problems, program: Program, document: Document) -> None:
+        self._problems = problems
+        self._program = program
+        self._transitions = _section(document, "transitions")
+        self._entities = _section(document, "entities")
+        self._trees: dict[str, Tree] = {}
+        self._facts: dict[str, Facts] = {}
+        self._verdicts: dict[str, bool | None] = {}
+
+    def make(self) -> None:
+        program, problems = self._program, self._problems
+        sound_roles = not problems.any_error_below("/roles")
+        schemas = ["/dataSchema", *(f"{below('/entities', e)}/fields" for e in program.entities)]
+        sound_data = not problems.any_error_below(*schemas)
+        written_elsewhere = self._written_by_faulty()
+        shared: dict[str, EntityFacts] = {}
+        for name, entity in program.entities.items():
+            own = known_data(program, name)
+            known = None if own is None else own | written_elsewhere
+            shared[name] = EntityFacts(program, entity, known)
+        for transition in program.transitions.values():
+            facts = Facts(shared[transition.entity], transition)
+            self._facts[transition.name] = facts
+            body = self._transitions[transition.name]
+            faulty = set[Node]()
+            if transition.condition is not None:
+                place = below(below("/transitions", transition.name), "condition")
+                tree = condition_tree(transition.condition, body["condition"], place)
+                self._trees[transition.name] = tree
+            place = below("/transitions", transition.name)
+            if sound_data and not problems.any_error_below(below(place, "input")):
+                faulty = self._values(transition, facts)
+            self._verdict(transition, facts, faulty)
+            if sound_roles:
+                tree_or_none = self._trees.get(transition.name)
+                check_people(problems, program, transition, body, tree_or_none)
+        if problems.any_error_below("/transitions", "/entities"):
+            return  # what is missing there would be missed in the flow as well
+        for name, entity in program.entities.items():
+            check_flow(problems, entity, self._verdicts)
+            check_loops(problems, entity, self._verdicts, self._facts, self._trees)
+            if sound_roles:
+                check_assigned(problems, program, entity, self._entities[name])
+
+    def _written_by_faulty(self) -> set[str]:
+        """Data that transitions write of which the program knows only a part."""
+        keys: set[str] = set()
+        for name, body in self._transitions.items():
+            if isinstance(body, dict) and self._problems.any_error_below(
+                below("/transitions", name)
+            ):
+                creates = body.get("creates")
+                data = creates.get("data") if isinstance(creates, dict) else None
+                for section in (body.get("set"), data):
+                    keys.update(section if isinstance(section, dict) else ())
+        return keys
+
+    def _values(self, transition: Transition, facts: Facts) -> set[Node]:
+        """What the transition's expressions read and write; the nodes that are told of."""
+        problems, faulty = self._problems, set[Node]()
+        seen: dict[str, Written] = {}
+        tree = self._trees.get(transition.name)
+        for leaf in leaves(tree) if tree is not None else ():
+            if isinstance(leaf, Leaf):
+                seen[leaf.written.pointer] = leaf.written
+        for written in seen.values():
+            check_names(problems, facts, written)
+            types = Types(problems, facts, written)
+            types.truth(written.expression.tree)
+            faulty |= types.faulty
+        for section, computed, pointer in computed_of(transition):
+            if computed.expression is None:
+                continue
+            written = Written(computed.expression, pointer)
+            check_names(problems, facts, written)
+            types = Types(problems, facts, written)
+            if section == "set":
+                check_computed(types, written, facts, computed)
+            else:
+                types.kinds(written.expression.tree)
+        check_fields(problems, facts)
+        return faulty
+
+    def _verdict(self, transition: Transition, facts: Facts, faulty: set[Node]) -> None:
+        """What the condition always gives, with a report of what is always the same."""
+        tree = self._trees.get(transition.name)
+        verdict: bool | None = True
+        if tree is not None:
+            verdict = check_truth(self._problems, facts, tree, faulty)
+        self._verdicts[transition.name] = verdict
+        if transition.trigger.kind == "auto" and tree is None:
+            self._problems(
                 "auto_without_condition",
                 below("/transitions", transition.name),
                 f"{transition.name!r} is taken as soon as its stage is entered: it is automatic "
                 "and has no condition.",
-                severity="warning",
+                expected="a condition",
             )
 
 
-def _ways_out(report: Report, entity: Entity) -> None:
-    """R3: a stage that no transition leaves, and that is not final."""
-    if not entity.declared:
-        return  # the single stage of an entity with clocks alone is nothing that its author wrote
-    place = below(below("/entities", entity.name), "stages")
-    for index, stage in enumerate(entity.stages.values()):
-        exits = entity.exits[stage.id]
-        if stage.final or exits.action or exits.auto or exits.event or exits.after:
-            continue
-        following = entity.stage_after(stage.id)
-        by_hand = "'convert' and 'close' do" if following else "'close' does"
-        report(
-            "no_way_out",
-            below(place, index),
-            f"No transition leaves the stage {stage.id!r} of {entity.name!r}; "
-            f"only the built-in {by_hand}.",
-            severity="warning",
-        )
-
-
-def _data_named(report: Report, transition: Transition, known: set[str] | None) -> None:
-    """A condition on data that neither `dataSchema`, `fields` nor a `set` names."""
-    if known is None or transition.condition is None:
-        return
-    for path in transition.condition.paths:
-        root, _, rest = path.partition(".")
-        key = rest.split(".")[0].split("[")[0]
-        if root == "data" and key and key not in known:
-            report(
-                "unknown_data",
-                below(below("/transitions", transition.name), "condition"),
-                f"The condition of {transition.name!r} reads data.{key}, which neither the "
-                "dataSchema nor the fields name.",
-                severity="warning",
-                expected=several(f"data.{name}" for name in sorted(known)),
-                found=f"data.{key}",
-                suggestion=_likely(key, known),
-            )
-
-
-def _known_data(program: Program, entity: str) -> set[str] | None:
-    """The data that the definition names for an entity; None where it names none."""
-    fields = program.entities[entity].fields
-    schemas = [schema for schema in (program.data_schema, fields) if schema is not None]
-    named = [schema.properties for schema in schemas if schema.properties is not None]
-    if not named:
-        return None
-    known = {key for properties in named for key in properties}
-    known.update(computed.key for t in _of(program, entity) for computed in t.set)
-    return known
-
-
-def _of(program: Program, entity: str) -> Iterator[Transition]:
-    return (t for t in program.transitions.values() if t.entity == entity)
-
-
-def _likely(key: str, known: set[str]) -> str | None:
-    """The name probably meant: one that is close, or the only one that has the key as a part."""
-    containing = [name for name in sorted(known) if key in name.split("_")]
-    return (containing[0] if len(containing) == 1 else None) or nearest(key, sorted(known))
-
-
-def _takers_known(report: Report, program: Program, transition: Transition) -> None:
-    """A role in `by` that the definition's own roles do not let take the action."""
-    if program.can is None or not transition.roles or transition.trigger.kind != "action":
-        return
-    for role in sorted(transition.roles):
-        can = program.can.get(role, frozenset())
-        if transition.name not in can and "*" not in can:
-            report(
-                "role_cannot_take",
-                below(below("/transitions", transition.name), "by"),
-                f"'by' names the role {role!r}, but the roles of this definition do not let it "
-                f"take {transition.name!r}.",
-                severity="warning",
-                expected=f"{transition.name!r} in the role's 'can'",
-                found=role,
-                suggestion=nearest(role, program.can),
-            )
+def _section(document: Document, key: str) -> dict[str, Document]:
+    section = document.get(key)
+    return section if isinstance(section, dict) else {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 
+from nexus.core.compiler.computed import read_computed
 from nexus.core.compiler.reader import (
     as_name,
     as_names,
@@ -18,14 +18,11 @@ from nexus.core.compiler.reader import (
 from nexus.core.conditions import compile_condition
 from nexus.core.durations import DurationError, parse_duration
 from nexus.core.errors import Report
-from nexus.core.expressions import ExpressionError, parse
 from nexus.core.language import MOST_LABEL
 from nexus.core.program import Computed, Creates, Entity, Transition, Trigger
 from nexus.core.schemas import compile_data_schema
 
 EVERY_STAGE = "*"
-
-_BARE = re.compile(r"[^\W\d][\w ,.:!-]{0,60}")
 
 
 def compile_transitions(
@@ -100,7 +97,7 @@ class _Reader:
             if "input" in body
             else None
         )
-        computed = self._computed(body["set"], self.at("set")) if "set" in body else ()
+        computed = read_computed(report, body["set"], self.at("set")) if "set" in body else ()
         sources, target = self._sources(), self._target()
         entity = self._entity(sources, target)
         creates = self._creates(entity) if "creates" in body else None
@@ -228,7 +225,6 @@ class _Reader:
                         "leaves_final_stage",
                         place,
                         f"{name!r} is a final stage of {entity.name!r}: nothing leaves it.",
-                        severity="warning",
                     )
                 resolved[name] = None
         if not resolved and all(name == EVERY_STAGE for name, _ in sources):
@@ -310,38 +306,7 @@ class _Reader:
             )
         return users, roles
 
-    # --- what it computes -----------------------------------------------------------------
-
-    def _computed(self, value: object, place: str) -> tuple[Computed, ...]:
-        body = as_object(self.report, value, place, "What is computed")
-        computed = []
-        for key, source in (body or {}).items():
-            here = below(place, key)
-            if isinstance(source, str):
-                try:
-                    computed.append(Computed(key, parse(source)))
-                except ExpressionError as error:
-                    self.report(
-                        "invalid_expression",
-                        here,
-                        error.message,
-                        expected=_expected(source, error),
-                        found=error.found,
-                        suggestion=error.suggestion,
-                        offset=error.offset,
-                        excerpt=error.caret(source),
-                    )
-            elif source is None or isinstance(source, bool | int | float):
-                computed.append(Computed(key, None, source))
-            else:
-                self.report(
-                    "wrong_type",
-                    here,
-                    f"{key!r} must be an expression, a number, true, false or null.",
-                    expected="an expression",
-                    found=source,
-                )
-        return tuple(computed)
+    # --- what it creates -------------------------------------------------------------------
 
     def _creates(self, own: Entity | None) -> Creates | None:
         value, place = self.body["creates"], self.at("creates")
@@ -356,7 +321,7 @@ class _Reader:
                 return None
             explicit = "data" in value
             if explicit:
-                data = self._computed(value["data"], below(place, "data"))
+                data = read_computed(self.report, value["data"], below(place, "data"))
             name, here = value["entity"], below(place, "entity")
         else:
             name, here = value, place
@@ -369,12 +334,6 @@ class _Reader:
             return None
         copied = () if explicit else _fields_in_common(own, entity)
         return Creates(entity_name, data, copied)
-
-
-def _expected(source: str, error: ExpressionError) -> str | None:
-    """Who writes `"status": "won"` mostly means the text."""
-    quoted = f"text in quotes: \"'{source}'\"" if _BARE.fullmatch(source) else None
-    return ", or ".join(filter(None, (error.expected, quoted))) or None
 
 
 def _fields_in_common(source: Entity | None, target: Entity) -> tuple[str, ...]:

@@ -57,6 +57,11 @@ class Expression:
     _tree: Node = field(repr=False, compare=False)
     _made: _Closures = field(repr=False, compare=False)
 
+    @property
+    def tree(self) -> Node:
+        """The syntax tree; its nodes know their places in `text`."""
+        return self._tree
+
     def evaluate(self, scope: Mapping[str, object]) -> object:
         """The value for a scope, or Unknown."""
         made = self._made
