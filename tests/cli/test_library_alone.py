@@ -29,6 +29,7 @@ def test_the_wheel_brings_nexus_and_nothing_of_the_platform(tmp_path: Path) -> N
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"nexus"}
     assert "nexus/py.typed" in names
     assert "nexus/core/decide.py" in names
+    assert "nexus/schema/definition.schema.json" in names
     needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist")]
     always = [line for line in needed if "extra ==" not in line]
     assert not [line for line in always for package in PLATFORM if package in line]
