@@ -121,22 +121,23 @@ def _admit_convert(decision: Decision, act: Act) -> Admission:
         raise Rejected(
             "wrong_stage", f"{record.id!r} stands in {record.stage!r}, the last listed stage."
         )
-    declared = [
-        transition
-        for transition in entity.exits[record.stage].action
-        if transition.target == target
-    ]
+    exits = entity.exits[record.stage]
+    ways = (*exits.action, *exits.auto, *exits.event, *exits.after)
+    declared = [transition for transition in ways if transition.target == target]
     if not declared:
         override = authorize(decision.program, decision.actor, act.action, (record,))
         return Admission(record, None, override)
-    # A declared way to the next stage keeps its own conditions and takers: converting is no way
-    # around them. The first that is open to the actor is taken.
+    # A declared way to the next stage keeps its own conditions, takers and roles, whatever takes
+    # it: converting is no way around them. The first that is open to the actor is taken.
     first_refusal: Rejected | None = None
     for transition in declared:
+        by_hand = transition.trigger.kind == "action"
+        names = (act.action, transition.name) if by_hand else (act.action,)
+        override = False
         try:
-            override = authorize(
-                decision.program, decision.actor, act.action, (record,), transition
-            )
+            for name in names:
+                passed = authorize(decision.program, decision.actor, name, (record,), transition)
+                override = override or passed
         except Rejected as refusal:
             first_refusal = first_refusal or refusal
             continue

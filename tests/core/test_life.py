@@ -2,7 +2,7 @@
 
 import pytest
 
-from nexus.core.commands import NewRecord, Stop
+from nexus.core.commands import Actor, NewRecord, Stop
 from nexus.core.events import (
     ActionTaken,
     Assigned,
@@ -312,6 +312,23 @@ def test_convert_respects_the_input_of_a_declared_transition() -> None:
     refused("invalid_data", lambda: play.act("convert"), "why is required")
     play.act("convert", data={"why": "big"})
     assert play.lead.stage == "qualified"
+
+
+def test_convert_respects_the_roles_of_a_declared_transition() -> None:
+    """R11: who may convert, and may not take the transition, does not get around that."""
+    document = lead({"go": GO})
+    document["roles"] = {"rep": {"can": ["convert"]}, "boss": {"can": ["convert", "go"]}}
+    play = started(document)
+    rep, boss = Actor("rex", ("rep",)), Actor("ann", ("boss",))
+    refused("forbidden", lambda: play.act("convert", actor=rep), "may not take 'go'", "'boss'")
+    play.act("convert", actor=boss)
+    assert play.lead.stage == "qualified"
+
+
+@pytest.mark.parametrize("on", ["auto", {"event": "approved"}, {"after": "3 days"}])
+def test_convert_respects_the_condition_of_a_transition_that_nobody_takes(on: object) -> None:
+    play = started(lead({"go": {**GO, "on": on, "condition": "data.score > 50"}}), score=40)
+    refused("condition_not_met", lambda: play.act("convert"), "data.score is 40")
 
 
 def test_convert_takes_the_first_declared_transition_that_is_open() -> None:
