@@ -38,6 +38,23 @@ _EXPECTED: tuple[tuple[str, Callable[[_Facts], str]], ...] = (
 )
 
 
+# Our own codes for pydantic's names, which are many and change with it; first match counts.
+_CODES: tuple[tuple[str, str], ...] = (
+    ("missing", "missing"),
+    ("extra_forbidden", "unknown_field"),
+    ("literal_error", "not_one_of"),
+    ("string_too_", "out_of_range"),
+    ("too_long", "out_of_range"),
+    ("greater_than", "out_of_range"),
+    ("less_than", "out_of_range"),
+    ("value_error", "invalid"),
+)
+
+
+def _code(kind: str) -> str:
+    return next((code for start, code in _CODES if kind.startswith(start)), "wrong_type")
+
+
 def from_validation(request: Request, error: RequestValidationError) -> Problem:
     """What is wrong with path, query and body, all of it at once, as a problem."""
     entries = [_entry(request, found) for found in error.errors()]
@@ -66,9 +83,9 @@ def _entry(request: Request, fault: Mapping[str, object]) -> dict[str, object]:
         message, more = _comparison(kind, fault)
     if origin == "body":
         pointer = "".join(f"/{escape_pointer(str(token))}" for token in rest)
-        return located(pointer, message, kind, **more)
+        return located(pointer, message, _code(kind), **more)
     parameter = ".".join(map(str, rest))
-    return located("", message, kind, parameter=parameter, **{"in": origin}, **more)
+    return located("", message, _code(kind), parameter=parameter, **{"in": origin}, **more)
 
 
 def _comparison(kind: str, fault: Mapping[str, object]) -> tuple[str, dict[str, object]]:

@@ -99,7 +99,11 @@ def test_all_faults_of_a_body_are_told_at_once_by_pointer(api: ServedApi) -> Non
         problem = check(client.post("/v1/instances", json=body), 422, "invalid_data")
     errors = problem["errors"]
     assert isinstance(errors, list)
-    assert {error["pointer"] for error in errors} == {"/definition", "/subject/id", "/recrods"}
+    assert {(error["pointer"], error["code"]) for error in errors} == {
+        ("/definition", "wrong_type"),
+        ("/subject/id", "missing"),
+        ("/recrods", "unknown_field"),
+    }
 
     assert str(problem["detail"]).endswith(", and 2 more.")
 
