@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from api.faults import from_validation
 from api.problems import (
@@ -19,6 +20,8 @@ from api.problems import (
 )
 from nexus.core.errors import DefinitionError, Rejected
 from storage.errors import InvalidCursor, KeyReused, VersionExists, is_unavailable
+
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 log = structlog.get_logger("api")
 
@@ -56,6 +59,18 @@ async def _validation(request: Request, error: Exception) -> Response:
     return from_validation(request, error).response(correlation_id(request))
 
 
+def _methods(request: Request) -> list[str]:
+    """What a path can be asked: of all its routes, while Starlette tells only the first one's."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+
+
 async def _http(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)
@@ -66,7 +81,7 @@ async def _http(request: Request, error: Exception) -> Response:
         found = Problem(
             "method_not_allowed",
             f"{request.method} is not possible on {path}.",
-            headers=error.headers,
+            headers={"Allow": ", ".join(_methods(request))},
         )
     elif error.status_code == 413:
         found = Problem("too_large", "The body is too large.")

@@ -38,11 +38,21 @@ def test_an_unknown_path_is_a_problem(api: ServedApi, path: str) -> None:
     assert path in str(problem["detail"])
 
 
-def test_an_unknown_method_is_a_problem_that_names_the_known_ones(api: ServedApi) -> None:
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/v1/instances", "GET, POST"),
+        ("/v1/instances/x/records/lead-1", "PATCH"),
+        ("/healthz", "GET, HEAD"),
+    ],
+)
+def test_an_unknown_method_is_a_problem_that_names_all_that_are_known(
+    api: ServedApi, path: str, allow: str
+) -> None:
     with api.client() as client:
-        answer = client.delete("/v1/instances")
+        answer = client.delete(path)
     check(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == allow
 
 
 BROKEN = {
