@@ -17,6 +17,9 @@ from nexus.core.errors import escape_pointer
 MAX_DEPTH = 64
 """Deepest nesting of lists and objects."""
 
+FOUND_MAX = 20
+"""Longest piece of the text that a finding shows, in characters."""
+
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -28,6 +31,9 @@ _HEX = re.compile(r"[0-9a-fA-F]{4}")
 _CHARACTER = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\"\n]"
 )
+# What a reader sees as one thing. Where a string is not closed, it is what is left of its line;
+# an escape that stands alone is one, as findings within a string begin there.
+_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|\\u[0-9a-fA-F]{0,4}|\\.|//|/\*|-?\w[\w.+-]*')
 _ESCAPES = dict(zip('"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True))
 _WORDS = ("true", "false", "null")
 _ELSEWHERE = {"True": "true", "False": "false", "None": "null", "undefined": "null"}
@@ -93,6 +99,13 @@ def after_characters(text: str, start: int, count: int) -> int:
     return start
 
 
+def _token(text: str, start: int) -> str:
+    """What stands at an offset: a string, a word or a number, or else one character."""
+    match = _TOKEN.match(text, start)
+    found = match.group() if match else text[start : start + 1]
+    return found if len(found) <= FOUND_MAX else found[:FOUND_MAX] + "…"
+
+
 class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text
@@ -111,7 +124,7 @@ class _Scanner:
     def _tell(
         self, code: str, pointer: str, offset: int, message: str, expected: str | None = None
     ) -> None:
-        found = self._text[offset : offset + 20].split("\n")[0] or "the end of the text"
+        found = _token(self._text, offset) or "the end of the text"
         self.result.findings.append(Finding(code, pointer, offset, message, expected, found))
 
     def _stop(

@@ -105,6 +105,30 @@ def test_several_problems_are_told_at_once() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"id":"x","id":"y","entities":{}}', '"id"'),
+        ('{"a":NaN}', "NaN"),
+        ('{"a":-Infinity,"b":1}', "-Infinity"),
+        ("[1e999,2]", "1e999"),
+        ("[123456789012345678901234567890]", "12345678901234567890…"),
+        ("[True,1]", "True"),
+        ("[1,2}", "}"),
+        ("[1,]", ","),
+        ("{'a':1}", "'"),
+        ("[// no\n]", "//"),
+        ('["\\ud800 and more"]', "\\ud800"),
+        ('["abc,\n1]', '"abc,'),
+        ("[1", "the end of the text"),
+    ],
+)
+def test_what_is_found_is_one_token(text: str, found: str) -> None:
+    with pytest.raises(JsonTextError) as caught:
+        load(text, "x.json")
+    assert [problem.found for problem in caught.value.problems] == [found]
+
+
 def test_at_most_fifty_problems_are_told() -> None:
     assert len(problems("[" + ",".join(["NaN"] * 100) + "]")) == 50
 
