@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from nexus.core.errors import NexusError
@@ -122,10 +122,6 @@ class Settings:
                 "name the folder in NEXUS_DATA_DIR, or run `nexus dev` once, which makes one"
             )
         return self
-
-    def with_database(self, url: str) -> Settings:
-        """The same settings on another database."""
-        return replace(self, database_url=url)
 
     def _check(self) -> None:
         if not self.database_url.startswith(_DATABASES):

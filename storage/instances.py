@@ -105,24 +105,6 @@ def get_row(session: TenantSession, instance: str) -> InstanceRow | None:
     return _instance(row) if row else None
 
 
-def get_active(
-    session: TenantSession, definition: str, subject_type: str, subject_id: str
-) -> InstanceRow | None:
-    """The open instance of a definition for a subject (BR-007), if there is one."""
-    row = session.execute(
-        sa.select(*_INSTANCE)
-        .where(
-            INSTANCE.subject_type == subject_type,
-            INSTANCE.subject_id == subject_id,
-            INSTANCE.definition == definition,
-            INSTANCE.status == "active",
-        )
-        .order_by(sa.desc(INSTANCE.started_at))
-        .limit(1)
-    ).one_or_none()
-    return _instance(row) if row else None
-
-
 def list_instances(
     session: TenantSession,
     wanted: InstanceFilter,

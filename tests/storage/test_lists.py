@@ -110,16 +110,6 @@ def test_a_list_is_sorted_both_ways(
     assert ids(three, InstanceFilter(), sort=sort, descending=True) == order[::-1]
 
 
-def test_the_open_instance_of_a_subject_is_found(three: Engine) -> None:
-    """BR-007"""
-    with reading(three, "acme") as session:
-        found = instances.get_active(session, "sales", "user", "7")
-        assert found is not None
-        assert found.id == "a"
-        assert instances.get_active(session, "sales", "product", "7") is None
-        assert instances.get_active(session, "promo", "user", "7") is None
-
-
 def test_a_cursor_of_another_order_is_refused(three: Engine) -> None:
     with reading(three, "acme") as session:
         page = instances.list_instances(session, InstanceFilter(), sort="started_at", limit=1)
