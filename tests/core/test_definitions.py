@@ -545,7 +545,10 @@ def test_now_in_an_auto_condition_is_an_error() -> None:
     """R5: nothing would wake it."""
     condition = {"any": ["data.go", {"not": "days_between(record.entered_at, now) > 3"}]}
     problem = only_error(lead({"go": {**GO, "on": "auto", "condition": condition}}))
-    assert (problem.code, problem.pointer) == ("now_in_auto", "/transitions/go/condition")
+    assert (problem.code, problem.pointer) == (
+        "now_in_auto",
+        "/transitions/go/condition/any/1/not",
+    )
     assert "after" in (problem.expected or "")
 
 

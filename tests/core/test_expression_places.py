@@ -66,7 +66,7 @@ def test_line_and_column_name_the_character(transition: str, at: str | None) -> 
 def test_the_excerpt_has_carets_below_the_wrong_part() -> None:
     problem = only_problem(text_with('"condition": "data.score > 50 and dta.x == 1"'))
     assert problem.excerpt == "data.score > 50 and dta.x == 1\n                    ^^^"
-    assert str(problem).startswith("d.json:6:41: error: there is no name 'dta' here. Did you")
+    assert str(problem).startswith("d.json:6:41: error: There is no name 'dta' here. Did you")
     assert "\n" not in str(problem)
 
 

@@ -76,7 +76,7 @@ def load_definition(text: str | bytes, source: str = "") -> Compiled:
             remark(problems, program, document)
     except TooManyProblems:
         program = None
-    found = _located(problems.found, text, source)
+    found = _located(_worth_telling(problems), text, source)
     if program is None or problems.any_error:
         raise DefinitionError(found)
     return Compiled(program, text, found)
@@ -100,6 +100,15 @@ def program_of(text: str) -> Program:
     if program is None or problems.any_error:
         raise DefinitionError(_located(problems.found, text, ""))
     return program
+
+
+def _worth_telling(problems: Problems) -> list[Problem]:
+    """All that was found, but for what would only distract from an error beside it."""
+    return [
+        problem
+        for problem in problems.found
+        if problem.code != "no_effect_yet" or not problems.any_error_below(problem.pointer)
+    ]
 
 
 def _located(problems: Iterable[Problem], text: str, source: str) -> tuple[Problem, ...]:

@@ -111,7 +111,7 @@ def _stages(
     if stages and not any(stage.final for stage in stages.values()):
         last = list(stages)[-1]
         stages[last] = replace(stages[last], final=True)  # R3
-        if len(stages) == 1:
+        if len(listed) == 1:
             report(
                 "only_stage_is_final",
                 place,

@@ -33,7 +33,7 @@ def check_assign(report: Report, body: Mapping[str, object], pointer: str) -> No
 def check_strategy(report: Report, value: object, pointer: str) -> None:
     """How the voters decide: a word, or a quorum."""
     if isinstance(value, str):
-        choice(report, value, pointer, "strategy", STRATEGIES, 'or {"quorum": 2}')
+        choice(report, value, pointer, "strategy", STRATEGIES, '{"quorum": 2}')
         return
     body = as_object(report, value, pointer, "A strategy that is not a word")
     if body is None:
@@ -98,12 +98,13 @@ def choice(
     """One of a few words."""
     if isinstance(value, str) and value in choices:
         return
-    listed = " or ".join(f"'{word}'" for word in choices)
+    listed = [*(f"'{word}'" for word in choices), *filter(None, [otherwise])]
+    told = f"{', '.join(listed[:-1])} or {listed[-1]}"
     report(
         "unknown_choice",
         pointer,
-        f"{what!r} is {listed}{', ' + otherwise if otherwise else ''}.",
-        expected=f"{listed} {otherwise}".strip(),
+        f"{what!r} takes {told}.",
+        expected=told,
         found=value,
         suggestion=nearest(value, choices) if isinstance(value, str) else None,
     )

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from nexus.core.errors import Problem, Report, escape_pointer, nearest
+from nexus.core.expressions import DEFAULT_NAMES
+from nexus.core.expressions.functions import FUNCTIONS
 from nexus.core.json_text import MAX_PROBLEMS
 from nexus.core.language import KEYS, LATER_KEYS, MOST_NAME, NO_EFFECT_YET
 from nexus.core.problem_codes import PROBLEM_CODES
@@ -14,6 +16,8 @@ from nexus.core.reasons import several
 # Names that stand in addresses, in ids and in rows: no control characters, no slash.
 _NAME = re.compile(r"[^\x00-\x1f\x7f/]+")
 
+
+_NAMES = frozenset((*DEFAULT_NAMES, *FUNCTIONS))  # stay as they are written
 
 MOST_ERRORS = MAX_PROBLEMS
 """Most errors told at once, as of JSON text; who has more is told the rest the next time."""
@@ -54,7 +58,7 @@ class Problems:
         self.found.append(
             Problem(
                 code=code,
-                message=message,
+                message=_sentence(message),
                 pointer=pointer,
                 severity=severity,
                 expected=expected,
@@ -85,6 +89,14 @@ class Problems:
             for problem in self.found
             for pointer in pointers
         )
+
+
+def _sentence(message: str) -> str:
+    """A message as a sentence; parts of the core that know no sentences begin in small letters."""
+    word = message.partition(" ")[0]
+    if word.isalpha() and word not in _NAMES:
+        message = message[0].upper() + message[1:]
+    return message if message.endswith((".", "?", "!")) else message + "."
 
 
 def shown(value: object) -> str:
@@ -231,10 +243,11 @@ def unknown_name(
 ) -> None:
     """Report a name that stands for nothing, with the names that would."""
     known = list(names)
+    is_or_are = "are" if len(known) > 1 else "is"
     report(
         code,
         pointer,
-        f"No {what} {name!r}; there {'are' if known else 'is'} {several(known) or 'none'}.",
+        f"No {what} {name!r}; there {is_or_are} {several(known) or 'none'}.",
         expected=f"one of {several(known)}" if known else None,
         found=name,
         suggestion=nearest(name, known),

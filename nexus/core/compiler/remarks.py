@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nexus.core.compiler.checks.facts import EntityFacts, Facts, known_data
-from nexus.core.compiler.checks.flow import check_flow
+from nexus.core.compiler.checks.flow import check_stages, check_turns
 from nexus.core.compiler.checks.loops import check_loops
 from nexus.core.compiler.checks.names import check_fields, check_names
 from nexus.core.compiler.checks.people import check_assigned, check_people
@@ -24,7 +24,7 @@ from nexus.core.compiler.checks.written import (
 )
 from nexus.core.compiler.reader import Problems, below
 from nexus.core.expressions.nodes import Node
-from nexus.core.program import Program, Transition
+from nexus.core.program import Entity, Program, Transition
 
 Document = Mapping[str, object]
 
@@ -81,8 +81,8 @@ class _Remarks:
         if problems.any_error_below("/transitions", "/entities"):
             return  # what is missing there would be missed in the flow as well
         for name, entity in program.entities.items():
-            check_flow(problems, entity, self._verdicts)
-            check_loops(problems, entity, self._verdicts, self._facts, self._trees)
+            if entity.declared:
+                self._flow(entity)
             if sound_roles:
                 check_assigned(problems, program, entity, self._entities[name])
 
@@ -132,14 +132,23 @@ class _Remarks:
         if tree is not None:
             verdict = check_truth(self._problems, facts, tree, faulty)
         self._verdicts[transition.name] = verdict
-        if transition.trigger.kind == "auto" and tree is None:
-            self._problems(
-                "auto_without_condition",
-                below("/transitions", transition.name),
-                f"{transition.name!r} is taken as soon as its stage is entered: it is automatic "
-                "and has no condition.",
-                expected="a condition",
-            )
+
+    def _flow(self, entity: Entity) -> None:
+        problems, verdicts = self._problems, self._verdicts
+        check_stages(problems, entity)
+        if check_loops(problems, entity, verdicts, self._facts, self._trees):
+            return  # nothing else in the circle has its turn, and that is why
+        check_turns(problems, entity, verdicts)
+        for transition in self._program.transitions.values():
+            is_own = transition.entity == entity.name
+            if is_own and transition.trigger.kind == "auto" and transition.condition is None:
+                problems(
+                    "auto_without_condition",
+                    below("/transitions", transition.name),
+                    f"{transition.name!r} is taken as soon as its stage is entered: it is "
+                    "automatic and has no condition.",
+                    expected="a condition",
+                )
 
 
 def _section(document: Document, key: str) -> dict[str, Document]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+from nexus.core.compiler.checks.written import Leaf, condition_tree, leaves, paths_at
 from nexus.core.compiler.computed import read_computed
 from nexus.core.compiler.reader import (
     as_name,
@@ -15,7 +16,7 @@ from nexus.core.compiler.reader import (
     known_keys,
     unknown_name,
 )
-from nexus.core.conditions import compile_condition
+from nexus.core.conditions import Condition, compile_condition
 from nexus.core.durations import DurationError, parse_duration
 from nexus.core.errors import Report
 from nexus.core.language import MOST_LABEL
@@ -84,13 +85,7 @@ class _Reader:
             else None
         )
         if trigger.kind == "auto" and condition is not None and "now" in condition.names:
-            report(
-                "now_in_auto",
-                self.at("condition"),
-                "An automatic transition cannot look at 'now': nothing would wake it when the "
-                "time comes.",
-                expected='"on": {"after": …}, or a condition without `now`',
-            )
+            self._now_in_auto(condition)
         by = self._by()
         schema = (
             compile_data_schema(body["input"], self.at("input"), report)
@@ -248,6 +243,22 @@ class _Reader:
             entity.stages,
         )
         return False
+
+    def _now_in_auto(self, condition: Condition) -> None:
+        tree = condition_tree(condition, self.body["condition"], self.at("condition"))
+        for leaf in leaves(tree):
+            if not isinstance(leaf, Leaf):
+                continue
+            for path, node in paths_at(leaf.node):
+                if path.root == "now":
+                    leaf.written.tell(
+                        self.report,
+                        "now_in_auto",
+                        node,
+                        "An automatic transition cannot look at 'now': nothing would wake it "
+                        "when the time comes.",
+                        expected='"on": {"after": …}, or a condition without `now`',
+                    )
 
     # --- what takes it, and who -----------------------------------------------------------
 

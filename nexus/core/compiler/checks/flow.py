@@ -13,12 +13,9 @@ Verdicts = Mapping[str, bool | None]
 """Transition → what its condition always gives; None where that depends."""
 
 
-def check_flow(report: Report, entity: Entity, verdicts: Verdicts) -> None:
-    """Report stages that nothing leads to or out of, and transitions that are never taken."""
-    if not entity.declared:
-        return  # the single stage of an entity with clocks alone is nothing that its author wrote
+def check_stages(report: Report, entity: Entity) -> None:
+    """Report stages that nothing leads to, out of, or to the end from."""
     _Stages(report, entity).check()
-    _turns(report, entity, verdicts)
 
 
 def every_exit(exits: Exits) -> tuple[Transition, ...]:
@@ -134,8 +131,8 @@ class _Stages:
         )
 
 
-def _turns(report: Report, entity: Entity, verdicts: Verdicts) -> None:
-    """Transitions that another one comes before, in every stage that they leave."""
+def check_turns(report: Report, entity: Entity, verdicts: Verdicts) -> None:
+    """Report transitions that another one comes before, in every stage that they leave."""
     before: dict[str, Transition] = {}
     free: set[str] = set()
     for stage in entity.stages.values():

@@ -26,11 +26,13 @@ def check_loops(
     verdicts: Verdicts,
     facts: Mapping[str, Facts],
     trees: Mapping[str, Tree],
-) -> None:
-    """Report circles of automatic transitions in which nothing can change what keeps them going."""
+) -> bool:
+    """Report circles of automatic transitions in which nothing can change what keeps them going.
+
+    Returns:
+        Whether there is one that is always walked.
+    """
     edges = _edges(entity, verdicts)
-    if not edges:
-        return
     endless = _endless(edges, verdicts)
     if endless:
         names = [transition.name for _, transition in endless]
@@ -42,7 +44,7 @@ def check_loops(
             expected="a condition that comes not to hold, or another way to take it",
             found=names[0],
         )
-        return
+        return True
     for cycle in _cycles(edges):
         transitions = [transition for _, transition in cycle]
         if _keeps_going(transitions, entity, facts, trees):
@@ -54,7 +56,8 @@ def check_loops(
                 expected="conditions that do not hold together, or a 'set' that ends it",
                 found=transitions[0].name,
             )
-            return
+            break
+    return False
 
 
 def _edges(entity: Entity, verdicts: Verdicts) -> dict[str, list[Transition]]:
