@@ -138,9 +138,14 @@ class DefinitionError(NexusError):
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The valid name closest to a wrong one, or None where nothing is close."""
-    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """The valid name closest to a wrong one, or None where nothing is close.
+
+    A difference in case alone always counts as close.
+    """
+    known = list(names)
+    same = next((one for one in known if one.lower() == name.lower()), None)
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return same or (found[0] if found else None)
 
 
 def escape_pointer(token: str) -> str:

@@ -83,7 +83,7 @@ def test_text_without_quotes_is_shown_how_to_quote() -> None:
     problem = only_problem(text_with('"set": {"status": "won"}'))
     assert problem.expected is not None
     assert problem.expected.endswith(", or text in quotes: \"'won'\"")
-    assert (problem.found, problem.suggestion) == ("'won'", "data.won")
+    assert (problem.found, problem.suggestion) == ("'won'", "'won'")
     empty = only_problem(text_with('"set": {"status": "1 + + 2"}'))
     assert empty.expected == "a value"
 

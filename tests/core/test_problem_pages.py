@@ -97,9 +97,9 @@ def codes_in(path: Path) -> Iterator[tuple[str, int]]:
         name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
         if name in _TELLERS or name == "unknown_name":
             for argument in node.args[:2]:
-                if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                    if re.fullmatch(r"[a-z]+(_[a-z]+)+", argument.value):
-                        yield argument.value, node.lineno
+                code = argument.value if isinstance(argument, ast.Constant) else None
+                if isinstance(code, str) and re.fullmatch(r"[a-z]+(_[a-z]+)+", code):
+                    yield code, node.lineno
 
 
 def test_what_is_reported_anywhere_is_in_the_table() -> None:

@@ -28,7 +28,7 @@ def read_computed(report: Report, value: object, place: str) -> tuple[Computed, 
                     error.message,
                     expected=_expected(source, error),
                     found=error.found,
-                    suggestion=error.suggestion,
+                    suggestion=f"'{source}'" if _is_bare(source) else error.suggestion,
                     offset=error.offset,
                     excerpt=error.caret(source),
                 )
@@ -47,5 +47,10 @@ def read_computed(report: Report, value: object, place: str) -> tuple[Computed, 
 
 def _expected(source: str, error: ExpressionError) -> str | None:
     """Who writes `"status": "won"` mostly means the text."""
-    quoted = f"text in quotes: \"'{source}'\"" if _BARE.fullmatch(source) else None
+    quoted = f"text in quotes: \"'{source}'\"" if _is_bare(source) else None
     return ", or ".join(filter(None, (error.expected, quoted))) or None
+
+
+def _is_bare(source: str) -> bool:
+    """Whether an expression that cannot be read looks like text without its quotes."""
+    return _BARE.fullmatch(source) is not None

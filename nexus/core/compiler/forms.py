@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from typing import TypeGuard
 
 from nexus.core.compiler.reader import (
@@ -72,19 +73,20 @@ def quorum_of(value: object) -> int | float | None:
     return None
 
 
-def duration(report: Report, value: object, pointer: str) -> None:
-    """A length of time."""
+def duration(report: Report, value: object, pointer: str) -> timedelta | None:
+    """A length of time, or None with a problem reported."""
     try:
-        parse_duration(value)
+        return parse_duration(value)
     except DurationError as error:
         report(
             "invalid_duration",
             pointer,
-            sentence(error.message),
+            error.message,
             expected='a duration such as "2 days", "24h" or "PT36H"',
             found=value,
             suggestion=error.suggestion,
         )
+        return None
 
 
 def choice(
@@ -120,11 +122,6 @@ def takers(report: Report, value: object, pointer: str, what: str) -> None:
                 as_names(report, body[key], below(pointer, key), f"'{key}'")
 
 
-def sentence(text: str) -> str:
-    """A message as a sentence of its own."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
-
-
 def wrong(report: Report, pointer: str, what: str, expected: str, found: object) -> None:
     """A value of another type."""
     report("wrong_type", pointer, f"{what} must be {expected}.", expected=expected, found=found)
@@ -138,7 +135,7 @@ def ratio(report: Report, value: object, pointer: str) -> None:
         report(
             "invalid_ratio",
             pointer,
-            sentence(error.message),
+            error.message,
             expected='"2x", "150%" or 2',
             found=value,
         )

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from nexus.core.compiler.checks.written import Leaf, condition_tree, leaves, paths_at
 from nexus.core.compiler.computed import read_computed
+from nexus.core.compiler.forms import duration
 from nexus.core.compiler.reader import (
     as_name,
     as_names,
@@ -17,8 +18,7 @@ from nexus.core.compiler.reader import (
     unknown_name,
 )
 from nexus.core.conditions import Condition, compile_condition
-from nexus.core.durations import DurationError, parse_duration
-from nexus.core.errors import Report
+from nexus.core.errors import Report, nearest
 from nexus.core.language import MOST_LABEL
 from nexus.core.program import Computed, Creates, Entity, Transition, Trigger
 from nexus.core.schemas import compile_data_schema
@@ -273,28 +273,17 @@ class _Reader:
                 event = as_text(self.report, value["event"], below(place, "event"), "An event", 200)
                 return Trigger("event", event=event or "")
             if "after" in value:
-                return Trigger("after", after=self._duration(value["after"], below(place, "after")))
+                after = duration(self.report, value["after"], below(place, "after"))
+                return Trigger("after", after=after or timedelta())
         self.report(
             "invalid_trigger",
             place,
             "'on' says what takes the transition.",
             expected='"action", "auto", {"event": "email.opened"} or {"after": "3 days"}',
             found=value,
+            suggestion=nearest(value, ("action", "auto")) if isinstance(value, str) else None,
         )
         return Trigger()
-
-    def _duration(self, value: object, place: str) -> timedelta:
-        try:
-            return parse_duration(value if isinstance(value, str) else "")
-        except DurationError as error:
-            self.report(
-                "invalid_duration",
-                place,
-                f"{error}",
-                expected='a duration such as "2 days", "24h" or "PT36H"',
-                found=value,
-            )
-            return timedelta()
 
     def _by(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
         if "by" not in self.body:
