@@ -257,27 +257,30 @@ def _roles(
         known_keys(problems, "role", body, place)
         if "label" in body:
             as_text(problems, body["label"], below(place, "label"), "A label", MOST_LABEL)
-        can = as_names(problems, body.get("can", []), below(place, "can"), "'can'")
+        listed = body.get("can", [])
+        can = as_names(problems, listed, below(place, "can"), "'can'")
         for index, action in enumerate(can):
             if action not in known:
-                unknown_name(
-                    problems,
-                    "unknown_action",
-                    below(below(place, "can"), index),
-                    "action",
-                    action,
-                    known,
-                )
+                here = _element(listed, below(place, "can"), index)
+                unknown_name(problems, "unknown_action", here, "action", action, known)
         own[role] = frozenset(can)
         parents[role] = as_names(
             problems, body.get("inherits", []), below(place, "inherits"), "'inherits'"
         )
     for role, names in parents.items():
+        inheriting = roles[role]
+        assert isinstance(inheriting, dict)
         for index, name in enumerate(names):
             if name not in own:
-                place = below(below(below("/roles", role), "inherits"), index)
-                unknown_name(problems, "unknown_role", place, "role", name, own)
+                place = below(below("/roles", role), "inherits")
+                here = _element(inheriting["inherits"], place, index)
+                unknown_name(problems, "unknown_role", here, "role", name, own)
     return {role: _inherited(role, own, parents) for role in own}
+
+
+def _element(listed: object, pointer: str, index: int) -> str:
+    """Where one of the names stands: in a list, or alone in the list's place."""
+    return below(pointer, index) if isinstance(listed, list) else pointer
 
 
 def _inherited(

@@ -107,10 +107,14 @@ class Domain:
     def _is_left(self, value: Scalar) -> bool:
         if _among(value, self._excluded):
             return False
-        own = self._own if kind_of(value) == "number" else ()
-        return all(
-            kind_of(value) == kind_of(limit) and ORDERS[operator](value, limit)
-            for operator, limit in (*self._limits, *own)
+        kind = kind_of(value)
+        limits = (*self._limits, *(self._own if kind == "number" else ()))
+        return not limits or (
+            kind in _ORDERED
+            and all(
+                kind == kind_of(limit) and ORDERS[operator](value, limit)
+                for operator, limit in limits
+            )
         )
 
 
