@@ -13,8 +13,9 @@ from nexus.core.language import KEYS, LATER_KEYS, MOST_NAME, NO_EFFECT_YET
 from nexus.core.problem_codes import PROBLEM_CODES
 from nexus.core.reasons import several
 
-# Names that stand in addresses, in ids and in rows: no control characters, no slash.
-_NAME = re.compile(r"[^\x00-\x1f\x7f/]+")
+# Names that stand in addresses, in ids and in rows: no control characters, no slash, and no mark
+# of a byte order, which nobody sees.
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\ufeff]+")
 
 
 _NAMES = frozenset((*DEFAULT_NAMES, *FUNCTIONS))  # stay as they are written
