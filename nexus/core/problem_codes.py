@@ -59,6 +59,7 @@ PROBLEM_CODES: Mapping[str, Code] = {
     "invalid_quorum": _error("A quorum is neither a count nor a share."),
     "invalid_step": _error("A step of a `run` does nothing that is known, or several things."),
     "invalid_trigger": _error("`on` says nothing that could take a transition."),
+    "defined_twice": _error("Two files define the same version of the same definition."),
     "too_many_stages": _error("The definition has more than 500 stages."),
     "too_many_warnings": _error("The definition has more than 500 warnings."),
     # Schemas of data.

@@ -135,6 +135,10 @@ class Entity:
         """Where a new record begins; None for plain data."""
         return next(iter(self.stages), None)
 
+    def is_taken_by_convert(self, transition: Transition) -> bool:
+        """Whether `convert` takes this transition from one of its stages, whatever else does."""
+        return any(self.stage_after(stage) == transition.target for stage in transition.sources)
+
     def stage_after(self, stage: str) -> str | None:
         """The next listed stage; None after the last."""
         order = list(self.stages)

@@ -275,9 +275,10 @@ def test_roles_that_are_assigned_or_asked_for_should_be_declared() -> None:
 
 @pytest.mark.parametrize("on", ["auto", {"event": "e"}, {"after": "1h"}])
 def test_who_may_take_what_nobody_takes_is_odd(on: object) -> None:
+    go = {**GO, "on": on, "condition": "data.x", "by": {"users": ["x"]}, "input": {}}
+    assert places(lead({"go": go}, [A, END])) == []  # `convert` takes it, and asks for both
     document = lead(
-        {"go": {**GO, "on": on, "condition": "data.x", "by": {"users": ["x"]}, "input": {}}},
-        [A, END],
+        {"go": go, "b": {"from": "a", "to": "b"}, "c": {**GO, "from": "b"}}, [A, B, END]
     )
     assert places(document) == [
         ("not_by_hand", "/transitions/go/by"),

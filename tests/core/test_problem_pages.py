@@ -33,6 +33,9 @@ LARGE = {
     ),
 }
 
+# Given by the command that looks at several files, and shown by no single one.
+OF_FILES = {"defined_twice"}
+
 
 def problems_of(text: str) -> tuple[Problem, ...]:
     try:
@@ -72,7 +75,7 @@ def test_a_page_says_what_the_table_says_and_how_to_mend_it(code: str) -> None:
     assert len(mending.strip()) > 20
 
 
-@pytest.mark.parametrize("code", PROBLEM_CODES)
+@pytest.mark.parametrize("code", [code for code in PROBLEM_CODES if code not in OF_FILES])
 def test_the_example_of_a_page_gives_just_what_the_page_shows(code: str) -> None:
     example = LARGE.get(code) or block(page(code), "json")
     assert example is not None
@@ -111,7 +114,7 @@ def test_what_is_reported_anywhere_is_in_the_table() -> None:
 def test_what_is_in_the_table_is_given_somewhere() -> None:
     texts = [
         path.read_text(encoding="utf-8")
-        for path in CORE.rglob("*.py")
+        for path in (*CORE.rglob("*.py"), ROOT / "nexus" / "cli" / "authoring.py")
         if path.name != "problem_codes.py"
     ]
     for code in PROBLEM_CODES:

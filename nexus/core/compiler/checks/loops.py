@@ -39,8 +39,8 @@ def check_loops(
         report(
             "endless_auto",
             below("/transitions", names[0]),
-            f"This goes on without end: {_told(endless)}, by itself and always. After 50 turns it "
-            "is stopped.",
+            f"This goes on without end: {_told(endless)}, by itself and always. After 50 in a row "
+            "all of it is undone.",
             expected="a condition that comes not to hold, or another way to take it",
             found=names[0],
         )

@@ -59,6 +59,8 @@ class _Judge:
         kind = self._facts.transition.trigger.kind
         if kind not in ("auto", "after") or check.membership.paths != ("actor.roles",):
             return None
+        if self._facts.entity.is_taken_by_convert(self._facts.transition):
+            return None  # then somebody acts after all
         if self._report is not None:
             self._report(
                 "always_false",
