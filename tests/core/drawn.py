@@ -231,7 +231,7 @@ SCRAPS = st.one_of(
     st.dictionaries(
         st.sampled_from(["id", "entity", "users", "event", "x/~y"]), st.text(max_size=3)
     ),
-)
+).map(copy.deepcopy)  # what is drawn is changed
 NAMES = st.sampled_from(
     [
         *("id", "label", "version", "stages", "fields", "from", "to", "on", "by", "set", "creates"),
