@@ -773,3 +773,23 @@ def test_a_warning_does_not_keep_it_from_running() -> None:
     play = Play(lead({"go": {**GO, "colour": "red"}}))
     play.start()
     assert names(play.act("go")) == ["action_taken", "stage_entered"]
+
+
+@pytest.mark.parametrize(
+    ("entities", "pointer"),
+    [
+        ({"lead": {"stages": {"new": {}, "won": {}}}}, "/entities/lead/stages"),
+        ([], "/entities"),
+        ({"lead": 7}, "/entities/lead"),
+    ],
+)
+def test_stages_that_cannot_be_read_are_one_problem(entities: object, pointer: str) -> None:
+    """Not one more for each transition between them."""
+    document = {
+        "id": "x",
+        "entities": entities,
+        "transitions": {"go": {"from": "new", "to": "won"}},
+    }
+    with pytest.raises(DefinitionError) as caught:
+        load_definition(json.dumps(document))
+    assert [problem.pointer for problem in caught.value.problems] == [pointer]

@@ -82,6 +82,9 @@ def load_definition(text: str | bytes, source: str = "") -> Compiled:
     return Compiled(program, text, found)
 
 
+_ALL_STAGES = re.compile(r"/entities(/[^/]+(/stages)?)?")
+
+
 @lru_cache(maxsize=256)
 def program_of(text: str) -> Program:
     """The program of a definition's text, compiled once per process.
@@ -104,10 +107,16 @@ def program_of(text: str) -> Program:
 
 def _worth_telling(problems: Problems) -> list[Problem]:
     """All that was found, but for what would only distract from an error beside it."""
+    # Where stages could not be read, each transition between them would be called wrong as well.
+    unread = any(
+        problem.code == "wrong_type" and _ALL_STAGES.fullmatch(problem.pointer)
+        for problem in problems.found
+    )
     return [
         problem
         for problem in problems.found
-        if problem.code != "no_effect_yet" or not problems.any_error_below(problem.pointer)
+        if not (unread and problem.code == "unknown_stage")
+        and (problem.code != "no_effect_yet" or not problems.any_error_below(problem.pointer))
     ]
 
 
