@@ -10,7 +10,8 @@ from nexus.authoring.conditions import compared
 from nexus.authoring.wording import computed_text, condition_text, joined, people, trigger_text
 from nexus.core.compiler import Compiled
 from nexus.core.errors import nearest
-from nexus.core.program import Computed, Creates, Entity, Program, Stage, Transition
+from nexus.core.program import Creates, Entity, Program, Stage, Transition
+from nexus.core.steps import Computed
 
 
 def compare(old: Compiled, new: Compiled) -> tuple[Change, ...]:

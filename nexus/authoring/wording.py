@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from nexus.core.conditions import Condition, Connective, Membership
 from nexus.core.durations import format_duration
 from nexus.core.expressions import Expression
-from nexus.core.program import Computed, Transition, Trigger
+from nexus.core.program import Transition, Trigger
+from nexus.core.steps import Computed
 from nexus.core.state import Assignees
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 import msgspec
 
@@ -94,6 +95,54 @@ class ReceiveEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompleteTask:
+    """Somebody has done the work of a task."""
+
+    actor: Actor
+    task: str
+    data: Data = field(default_factory=dict)
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryIncident:
+    """The call behind an incident is to be tried again, under the same key (R10)."""
+
+    actor: Actor
+    incident: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipIncident:
+    """An incident is settled as it is: nothing is tried again (R10)."""
+
+    actor: Actor
+    incident: str
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """A channel call ended. One that is no longer wanted changes nothing.
+
+    Attributes:
+        call: Its effect id.
+        outcome: How it ended.
+        response: What the channel answered; JSON.
+        code, message: What went wrong, where it did not succeed.
+        attempts: How often it was tried.
+    """
+
+    call: str
+    outcome: Literal["done", "failed", "timed_out", "cancelled"]
+    response: object = None
+    code: str = ""
+    message: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimerDue:
     """A clock came due. One that is no longer wanted changes nothing."""
 
@@ -116,25 +165,29 @@ class RefusedSignal:
     message: str
 
 
-Command = Start | Act | AddRecord | ReceiveEvent | TimerDue | Stop | RefusedSignal
+WireCommand = Start | Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident
+Command = WireCommand | CallEnded | TimerDue | Stop | RefusedSignal
 
-WIRE_TYPES: Mapping[str, type[Start | Act | AddRecord | ReceiveEvent]] = {
+WIRE_TYPES: Mapping[str, type[WireCommand]] = {
     "start": Start,
     "act": Act,
     "add_record": AddRecord,
     "event": ReceiveEvent,
+    "complete_task": CompleteTask,
+    "retry_incident": RetryIncident,
+    "skip_incident": SkipIncident,
 }
 _NAMES = {cls: name for name, cls in WIRE_TYPES.items()}
 
 
-def dump_command(command: Start | Act | AddRecord | ReceiveEvent) -> dict[str, object]:
+def dump_command(command: WireCommand) -> dict[str, object]:
     """The wire form of a command from outside: a JSON-serialisable object with `type`."""
     wire: dict[str, object] = msgspec.to_builtins(command)
     wire["type"] = _NAMES[type(command)]
     return wire
 
 
-def parse_command(wire: object) -> Start | Act | AddRecord | ReceiveEvent:
+def parse_command(wire: object) -> WireCommand:
     """Read a command from its wire form.
 
     Raises:
@@ -167,7 +220,7 @@ def parse_command(wire: object) -> Start | Act | AddRecord | ReceiveEvent:
     return command
 
 
-def _texts(command: Start | Act | AddRecord | ReceiveEvent) -> Iterator[tuple[str, str, int]]:
+def _texts(command: WireCommand) -> Iterator[tuple[str, str, int]]:
     """The texts of a command that are kept, each with its place and its greatest length.
 
     Its data is not among them: `decide` looks at that.
@@ -179,10 +232,15 @@ def _texts(command: Start | Act | AddRecord | ReceiveEvent) -> Iterator[tuple[st
         case Start():
             yield "subject.type", command.subject.type, MOST_NAME
             yield "subject.id", command.subject.id, MOST_NAME
-        case Act(comment=str(comment)) if comment:
-            yield "comment", comment, MOST_COMMENT
         case ReceiveEvent():
             yield "event", command.event, MOST_NAME
+        case CompleteTask():
+            yield "task", command.task, MOST_NAME
+        case RetryIncident() | SkipIncident():
+            yield "incident", command.incident, MOST_NAME
+    comment = getattr(command, "comment", None)
+    if comment:
+        yield "comment", comment, MOST_COMMENT
 
 
 def _fault(text: str, most: int) -> str | None:

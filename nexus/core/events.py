@@ -11,7 +11,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from nexus.core.state import NOBODY, Assignees, Data, Subject, Timer
+from nexus.core.state import (
+    NOBODY,
+    Assignees,
+    Call,
+    Data,
+    EndOfStep,
+    Incident,
+    Subject,
+    Task,
+    Timer,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +155,8 @@ class EventReceived(Event):
         event: Its type.
         takes: The transitions that it takes, each as `record: transition`; empty
             where nobody listens, or no condition holds.
+        consumed: The steps that waited for it and end by it, each as `record: path`.
+        kept: The records that keep it until a step, or a transition after the join, takes it (R8).
         why: The conditions of those that listen and do not take it, with the values they saw.
     """
 
@@ -152,25 +164,157 @@ class EventReceived(Event):
     event: str
     data: Data = field(default_factory=dict)
     takes: tuple[str, ...] = ()
+    consumed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     why: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerFired(Event):
-    """A clock came due.
+    """A clock that takes a transition came due, or its turn came after the join (R7).
 
     Attributes:
         timer: Its id.
         transition: The transition that it was to take.
-        outcome: `taken`, or why not.
+        outcome: `taken`, `awaits_join` while the stage's run is going on, or why not.
+        due: When it was due, where it has to wait for the join.
         why: The conditions with the values they saw, where they did not hold.
     """
 
     name: ClassVar[str] = "timer_fired"
     timer: str
     transition: str
-    outcome: Literal["taken", "condition_not_met", "invalid_data", "too_large"]
+    outcome: Literal["taken", "awaits_join", "condition_not_met", "invalid_data", "too_large"]
+    due: datetime | None = None
     why: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted(Event):
+    """A step began that neither calls a channel nor opens a task: a block, or waiting.
+
+    Attributes:
+        step: Its static path; `run` is the stage's whole run.
+        kind: The key that makes it what it is, such as `sequence`.
+        timers: The clock that ends it, if there is one.
+    """
+
+    name: ClassVar[str] = "step_started"
+    step: str
+    kind: str
+    timers: tuple[Timer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnded(Event):
+    """A step ended by itself; that of path `run` means that the stage's run has joined.
+
+    Attributes:
+        step: Its static path.
+        kind: The key that makes it what it is.
+        outcome: How it ended.
+        event: The event that it waited for, as `{"type", "data"}`.
+        why: The conditions that kept it from running, with the values they saw.
+    """
+
+    name: ClassVar[str] = "step_ended"
+    step: str
+    kind: str
+    outcome: EndOfStep
+    event: Mapping[str, object] | None = None
+    why: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopped(Event):
+    """What is left of a run was stopped: its waits and tasks are dropped, its calls cancelled.
+
+    Attributes:
+        steps: The paths of the steps that were running.
+    """
+
+    name: ClassVar[str] = "run_stopped"
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelRequested(Event):
+    """A channel is to be called."""
+
+    name: ClassVar[str] = "channel_requested"
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSucceeded(Event):
+    """A channel call succeeded.
+
+    Attributes:
+        call: Its effect id.
+        step: Static path of its step.
+        channel: As the step names it.
+        response: What the channel answered; JSON.
+        attempts: How often it was tried.
+    """
+
+    name: ClassVar[str] = "channel_succeeded"
+    call: str
+    step: str
+    channel: str
+    response: object = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelFailed(Event):
+    """A channel call did not succeed: it failed, ran out of time, or was cancelled.
+
+    Attributes:
+        call: Its effect id.
+        step: Static path of its step.
+        channel: As the step names it.
+        outcome: How it ended.
+        code: Stable code of the failure.
+        message: What went wrong.
+        attempts: How often it was tried.
+    """
+
+    name: ClassVar[str] = "channel_failed"
+    call: str
+    step: str
+    channel: str
+    outcome: Literal["failed", "timed_out", "cancelled"]
+    code: str
+    message: str
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOpened(Event):
+    """A person has something to do."""
+
+    name: ClassVar[str] = "task_opened"
+    task: Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCompleted(Event):
+    """Somebody did it.
+
+    Attributes:
+        task: Its id.
+        step: Static path of its step.
+        title: What was to be done.
+        data: What came with the completion.
+        override: The actor was admin and would not have been entitled otherwise (R11).
+    """
+
+    name: ClassVar[str] = "task_completed"
+    task: str
+    step: str
+    title: str
+    data: Data = field(default_factory=dict)
+    override: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,12 +325,44 @@ class IncidentRaised(Event):
         code: Stable code, such as `auto_loop`.
         message: What a person should read.
         details: JSON-serialisable facts.
+        incident: Its id. A call that fails again raises the incident that it had.
+        cause: What it is about: the same cause raises no second one while one is open.
+        call: The call that failed and can be tried again.
+        attempts: How often that was tried in all.
     """
 
     name: ClassVar[str] = "incident_raised"
     code: str
     message: str
     details: Mapping[str, object] = field(default_factory=dict)
+    incident: str
+    cause: str = ""
+    call: Call | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentRetried(Event):
+    """Somebody has the call of an incident tried again."""
+
+    name: ClassVar[str] = "incident_retried"
+    incident: str
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentClosed(Event):
+    """An incident needs nobody any more.
+
+    Attributes:
+        incident: As it stood.
+        outcome: `resolved`: another try succeeded, or what was missing happened;
+            `skipped` by a person; `dropped`, as the instance was cancelled or begun anew.
+    """
+
+    name: ClassVar[str] = "incident_closed"
+    incident: Incident
+    outcome: Literal["resolved", "skipped", "dropped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +372,14 @@ class SignalRefused(Event):
     name: ClassVar[str] = "signal_refused"
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceEnding(Event):
+    """It is being stopped, and ends once the calls under way have settled."""
+
+    name: ClassVar[str] = "instance_ending"
+    status: Literal["completed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +401,18 @@ AnyEvent = (
     | RecordClosed
     | EventReceived
     | TimerFired
+    | StepStarted
+    | StepEnded
+    | RunStopped
+    | ChannelRequested
+    | ChannelSucceeded
+    | ChannelFailed
+    | TaskOpened
+    | TaskCompleted
     | IncidentRaised
+    | IncidentRetried
+    | IncidentClosed
     | SignalRefused
+    | InstanceEnding
     | InstanceEnded
 )

@@ -14,6 +14,8 @@ from nexus.core.events import (
     AnyEvent,
     Assigned,
     DataChanged,
+    IncidentClosed,
+    IncidentRaised,
     InstanceEnded,
     InstanceStarted,
     RecordClosed,
@@ -21,7 +23,7 @@ from nexus.core.events import (
     StageEntered,
     TimerFired,
 )
-from nexus.core.state import Record, State, Timer
+from nexus.core.state import Incident, Record, State, Timer
 
 
 def evolve(state: State, event: AnyEvent) -> State:
@@ -55,6 +57,11 @@ def _changes(state: State, event: AnyEvent) -> dict[str, Any]:
         case RecordClosed(record=str(id_)):
             closed = replace(state.records[id_], status="closed")
             return {**_with(state, closed), "timers": _without_timers_of(state.timers, id_)}
+        case IncidentRaised():
+            return {"incidents": {**state.incidents, event.incident: _raised(state, event)}}
+        case IncidentClosed():
+            closed_id = event.incident.id
+            return {"incidents": {k: i for k, i in state.incidents.items() if k != closed_id}}
         case InstanceStarted():
             return {
                 "status": "active",
@@ -85,6 +92,20 @@ def _stage_entered(state: State, event: StageEntered) -> dict[str, Any]:
     timers = _without_timers_of(state.timers, event.record)
     timers.update((timer.id, timer) for timer in event.timers)
     return {**_with(state, entered), "timers": timers}
+
+
+def _raised(state: State, event: IncidentRaised) -> Incident:
+    before = state.incidents.get(event.incident)
+    return Incident(
+        id=event.incident,
+        record=event.record,
+        code=event.code,
+        message=event.message,
+        cause=event.cause,
+        raised_at=before.raised_at if before else event.at,
+        call=event.call,
+        attempts=event.attempts + (before.attempts if before else 0),
+    )
 
 
 def _with(state: State, record: Record) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Literal
 
 from nexus.core.conditions import Condition
-from nexus.core.expressions import Expression
 from nexus.core.schemas import DataSchema
-from nexus.core.state import Assignees
+from nexus.core.state import Assignees, Data
+from nexus.core.steps import Computed, Run
 
 TriggerKind = Literal["action", "auto", "event", "after"]
 
@@ -23,15 +23,6 @@ LATER_ACTIONS: Mapping[str, str] = {
     "optimize": "optimizing a campaign",
     "rollback": "rolling a stage back",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """A value of `set` or `creates.data`: an expression, or else a literal."""
-
-    key: str
-    expression: Expression | None
-    literal: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +56,7 @@ class Transition:
         sources: The stages that it leaves from, `"*"` resolved.
         users, roles: Who may take it (`by`); both None where `by` is absent.
         input: What the action's data must look like; None for anything.
+        interrupts: It may be taken while its stage's run is going on, and stops that.
     """
 
     name: str
@@ -79,6 +71,7 @@ class Transition:
     input: DataSchema | None = None
     set: tuple[Computed, ...] = ()
     creates: Creates | None = None
+    interrupts: bool = False
 
     @property
     def uses_input(self) -> bool:
@@ -101,13 +94,14 @@ class Exits:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage. Entering it assigns `assign`; None keeps whoever is assigned."""
+    """One stage. Entering it assigns `assign`, None keeps whoever is assigned, and runs `run`."""
 
     id: str
     label: str
     type: str | None = None
     final: bool = False
     assign: Assignees | None = None
+    run: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +153,7 @@ class Program:
         default_entity: Of which a start creates a record (R4); None without any
             that has stages.
         has_auto: Some transition is taken as soon as its condition holds.
+        channels: Named settings of channels, as the definition gives them.
     """
 
     id: str
@@ -172,6 +167,7 @@ class Program:
     self_assign: bool = True
     default_entity: str | None = None
     has_auto: bool = False
+    channels: Mapping[str, Data] = field(default_factory=dict)
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from nexus.core.state import Data
 
@@ -55,6 +56,7 @@ class RecordRow:
             `campaigns`, `pricings`; None for none.
         data: The record's own data.
         pending: It waits for a person: open, staged, and nothing is running.
+        running: The run of its stage has not joined.
         since: When it entered its stage.
         due_at: When its next clock comes due.
     """
@@ -69,6 +71,7 @@ class RecordRow:
     users: Sequence[str]
     roles: Sequence[str]
     pending: bool
+    running: bool
     parent: str | None
     created_at: datetime
     since: datetime | None
@@ -85,6 +88,58 @@ class TimerRow:
     name: str
     trigger_at: datetime
     summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRow:
+    """One open task.
+
+    Attributes:
+        id: Unique in its instance, such as `task-17`.
+        step: Static path of its step.
+        users, roles: Who may complete it: its own assignees, else those of the record.
+    """
+
+    id: str
+    record: str
+    step: str
+    title: str
+    users: Sequence[str]
+    roles: Sequence[str]
+    since: datetime
+
+
+IncidentStatus = Literal["open", "retrying", "resolved", "skipped", "dropped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentRow:
+    """One incident, open or settled.
+
+    Attributes:
+        id: Unique in its instance, such as `incident-17`.
+        seq: Number of the event that raised it.
+        record: None where it is about the whole instance.
+        stage, step, channel: Of the call that failed; None where none did.
+        retryable: There is a call that can be tried again.
+        attempts: How often that was tried in all.
+        closed_at, closed_by: When it was settled, and who did; None while it is open.
+    """
+
+    id: str
+    seq: int
+    record: str | None
+    code: str
+    message: str
+    stage: str | None
+    step: str | None
+    channel: str | None
+    retryable: bool
+    attempts: int
+    status: IncidentStatus
+    raised_at: datetime
+    closed_at: datetime | None = None
+    closed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +179,20 @@ class Projection:
             assignments and their typed rows.
         timers: All clocks of the changed records; a writer replaces what
             stood there for these records.
+        tasks: All open tasks of the changed records; replaced likewise.
+        incidents: All open incidents of the changed records and of the instance as a
+            whole, and those that were settled by these events; a writer keeps the others.
         history: The new events, in order.
-        complete: `records` and `timers` are all that the instance has, so a
-            writer also removes what it finds beyond them.
+        complete: `records`, `timers`, `tasks` and open `incidents` are all that the instance
+            has, so a writer also removes what it finds beyond them.
     """
 
     instance: InstanceRow
     records: Sequence[RecordRow]
     timers: Sequence[TimerRow]
     history: Sequence[HistoryRow]
+    tasks: Sequence[TaskRow] = ()
+    incidents: Sequence[IncidentRow] = ()
     complete: bool = False
 
 
@@ -143,3 +203,5 @@ class Snapshot:
     instance: InstanceRow
     records: Sequence[RecordRow]
     timers: Sequence[TimerRow]
+    tasks: Sequence[TaskRow] = ()
+    incidents: Sequence[IncidentRow] = ()

@@ -18,10 +18,13 @@ from typing import Literal
 
 InstanceStatus = Literal["new", "active", "completed", "cancelled", "failed"]
 RecordStatus = Literal["open", "final", "closed"]
+EndOfStep = Literal["done", "failed", "skipped", "cancelled", "timed_out"]
+RunOutcome = Literal["running", "done", "failed", "skipped", "cancelled", "timed_out"]
 
 Data = Mapping[str, object]
 
 OPEN: RecordStatus = "open"
+RUN_ROOT = "run"  # path of a run's outermost step; how it ended is how the run joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +56,16 @@ class Timer:
     Attributes:
         id: `record/visit/path`, stable across replays and continue-as-new.
         record: Id of the record whose stage visit it belongs to.
-        kind: What its coming due means; `transition` takes `name`.
-        name: The transition that it takes.
+        kind: What its coming due means: `transition` takes a transition, `wait`
+            ends a step of the stage's run.
+        name: The transition that it takes, or the path of the step.
         due: Absolute, timezone-aware.
         summary: One line for a person.
     """
 
     id: str
     record: str
-    kind: Literal["transition"]
+    kind: Literal["transition", "wait"]
     name: str
     due: datetime
     summary: str
@@ -72,18 +76,89 @@ class Call:
     """One channel call that is wanted, by its effect id.
 
     Attributes:
-        id: `record/visit/path`; also the activity id and the idempotency key.
+        id: `record/visit/path`; also the activity id, and with the instance's id
+            the idempotency key.
         record: Id of the record whose stage visit it belongs to.
-        channel: Name of the channel.
+        stage: The stage of that visit, which the record may have left since.
+        path: Static path of the step in that stage.
+        channel: Kind of channel, or named settings, as the step has it.
         cancelling: The visit is being stopped; its outcome is awaited.
         compensates: Id of the call that this one undoes.
+        incident: Id of the incident that it tries again; None for a first request.
     """
 
     id: str
     record: str
+    stage: str
+    path: str
     channel: str
     cancelling: bool = False
     compensates: str | None = None
+    incident: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work for a person that a run waits for.
+
+    Attributes:
+        id: `task-n`, where n is the number of the event that opened it.
+        record: Id of the record whose stage visit it belongs to.
+        path: Static path of its step.
+        title: What is to be done.
+        assignees: Who may complete it; nobody means those of the record.
+    """
+
+    id: str
+    record: str
+    path: str
+    title: str
+    assignees: Assignees
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that needs a person, and is open until it is settled.
+
+    Attributes:
+        id: `incident-n`, where n is the number of the event that raised it.
+        record: Id of the record concerned; None for the whole instance.
+        code: Stable code, such as `auto_loop`, or that of a channel's failure.
+        message: What a person should read.
+        cause: What it is about; the same cause raises no second one while one is open.
+        raised_at: When it was raised first.
+        call: The failed call, which can be tried again; None where there is nothing to try.
+        attempts: How often the call was tried in all.
+        retrying: It is being tried again.
+    """
+
+    id: str
+    record: str | None
+    code: str
+    message: str
+    cause: str
+    raised_at: datetime
+    call: Call | None = None
+    attempts: int = 0
+    retrying: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """An event, or a clock, that has come and waits for the stage's run (R7, R8).
+
+    Attributes:
+        kind: `event` from outside, or `after`, the clock of a transition.
+        name: Type of the event; name of the transition.
+        at: When it came, or was due.
+        data: What came with the event.
+    """
+
+    kind: Literal["event", "after"]
+    name: str
+    at: datetime
+    data: Data = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +177,11 @@ class Record:
         entered_at: When this visit began.
         previous: The stage that it came from; None in its first.
         parent: Id of the record whose transition created it.
-        run: Outcome of each node of the stage's run, by static path; empty
-            where nothing runs.
+        run: What each step of this visit's run has come to, by static path:
+            `running` or how it ended; empty where nothing runs.
+        steps: What ended steps left behind, by static path: `outcome`, and
+            `response`, `event`, `data`; what `steps.<name>` shows.
+        awaiting: What has come and waits for a step or for the join.
     """
 
     id: str
@@ -117,7 +195,14 @@ class Record:
     entered_at: datetime | None = None
     previous: str | None = None
     parent: str | None = None
-    run: Mapping[str, str] = field(default_factory=dict)
+    run: Mapping[str, RunOutcome] = field(default_factory=dict)
+    steps: Mapping[str, Data] = field(default_factory=dict)
+    awaiting: tuple[Awaiting, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """The run of its stage has not joined."""
+        return self.run.get(RUN_ROOT) == "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +218,10 @@ class State:
         records: By id, in order of creation.
         timers: The clocks wanted, by id.
         calls: The channel calls wanted, by id.
+        tasks: The open tasks, by id.
+        incidents: The open incidents, by id.
+        ending: How it will have ended once what still runs has settled; None
+            unless it is being stopped.
     """
 
     seq: int = 0
@@ -146,6 +235,9 @@ class State:
     records: Mapping[str, Record] = field(default_factory=dict)
     timers: Mapping[str, Timer] = field(default_factory=dict)
     calls: Mapping[str, Call] = field(default_factory=dict)
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    ending: Literal["completed", "cancelled"] | None = None
 
     @property
     def ended(self) -> bool:

@@ -13,14 +13,15 @@ from nexus.core.errors import RefusalCode, Rejected
 from nexus.core.events import (
     DataChanged,
     EventReceived,
-    IncidentRaised,
     InstanceEnded,
     RecordCreated,
     StageEntered,
     TimerFired,
 )
 from nexus.core.expressions import Unknown, to_json
-from nexus.core.program import Computed, Exits, Stage, Transition
+from nexus.core.incidents import raise_incident
+from nexus.core.program import Exits, Stage, Transition
+from nexus.core.steps import Computed
 from nexus.core.reasons import unmet
 from nexus.core.state import Data, Record, Timer
 from nexus.core.validation import check_computed, check_record_data
@@ -278,11 +279,12 @@ def take_or_report(
 def _not_taken(
     decision: Decision, transition: Transition, record: Record, refusal: Rejected
 ) -> None:
-    decision.emit(
-        IncidentRaised,
+    raise_incident(
+        decision,
+        refusal.code,
+        f"{transition.name!r} was not taken: {refusal.message}",
+        f"{record.id}: {transition.name}",
         record=record.id,
-        code=refusal.code,
-        message=f"{transition.name!r} was not taken: {refusal.message}",
         details={"transition": transition.name, **refusal.details},
     )
 
@@ -321,12 +323,13 @@ def _take_automatic(decision: Decision) -> None:
     transition, record = found
     stage = decision.state.records[record.id].stage if record.id in decision.state.records else None
     stays = f"; {record.id!r} stays in {stage!r}" if stage is not None else ""
-    decision.emit(
-        IncidentRaised,
-        record=record.id if stage is not None else None,
-        code="auto_loop",
-        message=f"More than {AUTO_LIMIT} automatic transitions in a row, and {transition.name!r} "
+    raise_incident(
+        decision,
+        "auto_loop",
+        f"More than {AUTO_LIMIT} automatic transitions in a row, and {transition.name!r} "
         f"would have been next: none of them was taken{stays}.",
+        f"auto_loop: {transition.name}",
+        record=record.id if stage is not None else None,
         details={"transition": transition.name, "limit": AUTO_LIMIT},
     )
 

@@ -7,7 +7,7 @@ import re
 from nexus.core.compiler.reader import as_object, below
 from nexus.core.errors import Report
 from nexus.core.expressions import ExpressionError, parse
-from nexus.core.program import Computed
+from nexus.core.steps import Computed
 
 _BARE = re.compile(r"[^\W\d][\w ,.:!-]{0,60}")
 

@@ -25,7 +25,7 @@ from nexus.core.expressions.nodes import (
 )
 from nexus.core.expressions.operators import parse_moment
 from nexus.core.expressions.values import Kind, kind_of
-from nexus.core.program import Computed
+from nexus.core.steps import Computed
 from nexus.core.reasons import several
 
 _NUMBER: Kinds = frozenset(("number",))

@@ -19,7 +19,8 @@ from nexus.core.expressions.nodes import (
     children,
     path_of,
 )
-from nexus.core.program import Computed, Transition
+from nexus.core.program import Transition
+from nexus.core.steps import Computed
 
 _MOST_SHOWN = 60
 

@@ -1,0 +1,223 @@
+"""The steps of a stage's `run`, compiled: a static tree, each node of which has a path.
+
+The path is the place in the document below the stage, with `/` between its
+parts: `run/0`, `run/1/parallel/0`, `run/waitFor/then`. It stays the same for as
+long as the definition does, so `record/visit/path` names one effect for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from nexus.core.conditions import Condition
+from nexus.core.expressions import Expression
+from nexus.core.state import NOBODY, Assignees, Data
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A value of `set` or `creates.data`: an expression, or else a literal."""
+
+    key: str
+    expression: Expression | None
+    literal: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a call is tried, and how long is waited between two tries (R10).
+
+    Attributes:
+        attempts: Tries in all, the first included.
+        initial: The first pause.
+        backoff: What each pause is multiplied by for the next.
+        maximum: The longest pause.
+    """
+
+    attempts: int = 3
+    initial: timedelta = timedelta(seconds=1)
+    backoff: float = 2.0
+    maximum: timedelta = timedelta(minutes=1)
+
+
+DEFAULT_RETRY = Retry()
+DEFAULT_TIMEOUT = timedelta(seconds=10)  # of one try
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseStep:
+    """What every step has.
+
+    Attributes:
+        path: Static path below its stage.
+        when: It is skipped unless this holds when its turn comes.
+        name: By which `steps.<name>` shows what became of it; "" for none.
+    """
+
+    path: str
+    when: Condition | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStep(BaseStep):
+    """One call of a channel.
+
+    Attributes:
+        channel: A kind of channel, or named settings of one.
+        given: `with`, whose texts are templates.
+        timeout: Of one try.
+    """
+
+    channel: str
+    given: Data = field(default_factory=dict)
+    retry: Retry = DEFAULT_RETRY
+    timeout: timedelta = DEFAULT_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParallelStep(BaseStep):
+    """All start together; it ends when all have ended (BR-008)."""
+
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceStep(BaseStep):
+    """One after another, whatever became of the one before (R9)."""
+
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One branch of a gateway."""
+
+    when: Condition
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayStep(BaseStep):
+    """Every true branch (`inclusive`), or the first (`exclusive`), else the default; joined."""
+
+    kind: Literal["inclusive", "exclusive"]
+    branches: tuple[Branch, ...] = ()
+    default: Step | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStep(BaseStep):
+    """Work for a person. Nobody assigned means those who are assigned to the record."""
+
+    title: str
+    assign: Assignees = NOBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitStep(BaseStep):
+    """Durable waiting."""
+
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitForStep(BaseStep):
+    """Waits for an event from outside; `then` follows it, `otherwise` (`else`) its absence.
+
+    Attributes:
+        timeout: How long it waits; None for as long as it takes.
+    """
+
+    event: str
+    timeout: timedelta | None = None
+    then: Step | None = None
+    otherwise: Step | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStep(BaseStep):
+    """Computes data of the record."""
+
+    set: tuple[Computed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaterStep(BaseStep):
+    """A step that this version understands and cannot take: `split`, `start`. It is skipped."""
+
+    kind: str
+
+
+Step = (
+    ChannelStep
+    | ParallelStep
+    | SequenceStep
+    | GatewayStep
+    | TaskStep
+    | WaitStep
+    | WaitForStep
+    | SetStep
+    | LaterStep
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a stage runs.
+
+    Attributes:
+        root: The outermost step, of path `run`; an array is a `ParallelStep`.
+        by_path: Every step of the tree.
+        paths: Name of a step → its path, for `steps.<name>`.
+        events: The events that some `waitFor` in it waits for.
+    """
+
+    root: Step
+    by_path: Mapping[str, Step]
+    paths: Mapping[str, str]
+    events: frozenset[str] = frozenset()
+
+
+def children(step: Step) -> tuple[Step, ...]:
+    """The steps directly below one, in document order."""
+    match step:
+        case ParallelStep() | SequenceStep():
+            return step.steps
+        case GatewayStep():
+            below = tuple(branch.step for branch in step.branches)
+            return below if step.default is None else (*below, step.default)
+        case WaitForStep():
+            return tuple(one for one in (step.then, step.otherwise) if one is not None)
+        case _:
+            return ()
+
+
+def walk(step: Step) -> Iterator[Step]:
+    """A step and all below it, in document order."""
+    yield step
+    for child in children(step):
+        yield from walk(child)
+
+
+def run_of(root: Step) -> Run:
+    """A stage's run, from its outermost step.
+
+    A step of a channel that has no name is called after its channel, where it is
+    the only step that could be.
+    """
+    steps = list(walk(root))
+    paths = {step.name: step.path for step in steps if step.name}
+    unnamed = [step for step in steps if isinstance(step, ChannelStep) and not step.name]
+    channels = [step.channel for step in unnamed]
+    for step in unnamed:
+        if channels.count(step.channel) == 1:
+            paths.setdefault(step.channel, step.path)
+    return Run(
+        root=root,
+        by_path={step.path: step for step in steps},
+        paths=paths,
+        events=frozenset(step.event for step in steps if isinstance(step, WaitForStep)),
+    )
