@@ -15,11 +15,15 @@ from nexus.core.commands import ADMIN, Act
 from nexus.core.decision import Decision
 from nexus.core.durations import format_duration
 from nexus.core.errors import Rejected, nearest
-from nexus.core.events import ActionTaken, Assigned, CommentAdded, InstanceEnded, RecordClosed
+from nexus.core.events import ActionTaken, Assigned, CommentAdded, RecordClosed
+from nexus.core.incidents import resolve_leaving
 from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Transition
 from nexus.core.reasons import several
+from nexus.core.record_data import change_data
+from nexus.core.runs import run_of_record, stop_run, what_runs
+from nexus.core.settling import end
 from nexus.core.state import Assignees, Record
-from nexus.core.transitions import change_data, enter_stage, hindrance, take
+from nexus.core.transitions import enter_stage, hindrance, take
 from nexus.core.validation import check_input
 
 
@@ -99,6 +103,7 @@ def _admit_transition(decision: Decision, act: Act, transition: Transition) -> A
         if not fits or record.status != "open":
             raise _wrong_stage(transition, (record,))
     override = authorize(decision.program, decision.actor, act.action, (record,), transition)
+    _require_joined(decision, record, transition)
     reason = hindrance(decision, transition, record, act.data)
     if reason is not None:
         raise reason.reject()
@@ -126,6 +131,7 @@ def _admit_convert(decision: Decision, act: Act) -> Admission:
     declared = [transition for transition in ways if transition.target == target]
     if not declared:
         override = authorize(decision.program, decision.actor, act.action, (record,))
+        _require_joined(decision, record)
         return Admission(record, None, override)
     # A declared way to the next stage keeps its own conditions, takers and roles, whatever takes
     # it: converting is no way around them. The first that is open to the actor is taken.
@@ -138,6 +144,7 @@ def _admit_convert(decision: Decision, act: Act) -> Admission:
             for name in names:
                 passed = authorize(decision.program, decision.actor, name, (record,), transition)
                 override = override or passed
+            _require_joined(decision, record, transition)
         except Rejected as refusal:
             first_refusal = first_refusal or refusal
             continue
@@ -147,6 +154,23 @@ def _admit_convert(decision: Decision, act: Act) -> Admission:
         first_refusal = first_refusal or reason.reject()
     assert first_refusal is not None
     raise first_refusal
+
+
+def _require_joined(
+    decision: Decision, record: Record, transition: Transition | None = None
+) -> None:
+    """Refuse to leave a stage whose run is going on (R7)."""
+    if not record.running or (transition is not None and transition.interrupts):
+        return
+    run = run_of_record(decision, record)
+    assert run is not None
+    waits = several(what_runs(record, run))
+    raise Rejected(
+        "run_in_progress",
+        f"{record.id!r} cannot leave {record.stage!r} yet: what it runs has not ended; it waits "
+        f"for {waits}.",
+        {"record": record.id, "waits_for": what_runs(record, run)},
+    )
 
 
 def _admit_update(decision: Decision, act: Act) -> Admission:
@@ -224,13 +248,15 @@ def _require_known_roles(decision: Decision, roles: tuple[str, ...]) -> None:
 
 
 def _cancel(decision: Decision, _act: Act, _record: Record | None) -> None:
-    decision.emit(InstanceEnded, status="cancelled")
+    end(decision, "cancelled")
 
 
 def _close(decision: Decision, _act: Act, record: Record | None) -> None:
     if record is None:
-        decision.emit(InstanceEnded, status="completed")
+        end(decision, "completed")
     else:
+        stop_run(decision, record.id)
+        resolve_leaving(decision, record.id)
         decision.emit(RecordClosed, record=record.id, stage=record.stage)
 
 
@@ -290,6 +316,16 @@ def open_record(decision: Decision, record_id: str) -> Record:
         where = f" in {record.stage!r}" if record.stage is not None else ""
         raise Rejected("wrong_stage", f"{record.id!r} has ended{where}.")
     return record
+
+
+def require_listening(decision: Decision, record_id: str) -> None:
+    """Refuse an event for a record that is not there, or has ended with nothing running.
+
+    Raises:
+        Rejected: `not_found` or `wrong_stage`.
+    """
+    if not _existing(decision, record_id).running:
+        open_record(decision, record_id)
 
 
 def _only(eligible: list[Record], action: str) -> Record:

@@ -10,8 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+from urllib.parse import quote
 
-from nexus.core.state import Data
+from nexus.core.commands import SYSTEM_ACTOR
+from nexus.core.decision import Decision
+from nexus.core.expressions import to_json
+from nexus.core.program import Program
+from nexus.core.state import Call, Data, Record, State
+from nexus.core.steps import ChannelStep, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +68,68 @@ class CallAnswer:
 
     response: object = None
     attempts: int = 1
+
+
+def idempotency_key(instance: str, call_id: str) -> str:
+    """`instance/record/visit/path`, fit for a header, and without a full stop.
+
+    What is signed with a webhook is `id.timestamp.body`, so an id may hold none.
+    """
+    parts = (instance, *call_id.split("/"))
+    return "/".join(quote(part, safe="").replace(".", "%2E") for part in parts)
+
+
+def step_scope(decision: Decision, record: Record, run: Run, path: str) -> dict[str, object]:
+    """The names that a step sees: `event` is the one that it follows, if it follows one."""
+    waiting = run.heard.get(path)
+    event = record.steps.get(waiting, {}).get("event", {}) if waiting else {}
+    return {**decision.scope(record), "event": event}
+
+
+def step_of(program: Program, state: State, call: Call) -> ChannelStep:
+    """The step that a call is made for; its record may have left the stage since."""
+    run = program.entities[state.records[call.record].entity].stages[call.stage].run
+    assert run is not None
+    step = run.by_path[call.path]
+    assert isinstance(step, ChannelStep)
+    return step
+
+
+def call_request(
+    program: Program, state: State, call: Call, *, tenant: str, instance: str, now: datetime
+) -> CallRequest:
+    """What a channel is asked to do for a call that is wanted.
+
+    Args:
+        program: The compiled definition.
+        state: The instance as it stands when the call begins.
+        call: One of its calls.
+        tenant: The tenant that owns the instance.
+        instance: Its id.
+        now: When the call begins, timezone-aware.
+    """
+    step = step_of(program, state, call)
+    record = state.records[call.record]
+    run = program.entities[record.entity].stages[call.stage].run
+    decision = Decision(program, state, SYSTEM_ACTOR, now)
+    if record.visit == call.visit and run is not None:
+        scope = step_scope(decision, record, run, call.path)
+    else:
+        scope = decision.scope(record)
+    names = to_json(scope)
+    assert isinstance(names, dict)
+    return CallRequest(
+        key=idempotency_key(instance, call.id),
+        tenant=tenant,
+        instance=instance,
+        definition=program.id,
+        version=program.version,
+        record=call.record,
+        stage=call.stage,
+        step=call.path,
+        channel=call.channel,
+        requested_at=now,
+        settings=program.channels.get(call.channel, {}),
+        given=step.given,
+        scope=names,
+    )

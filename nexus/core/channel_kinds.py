@@ -1,4 +1,4 @@
-"""What the checker asks about channels. The core knows none of them; whoever loads plugins answers."""
+"""What the checker asks about channels: the core knows none, who loads the plugins answers."""
 
 from __future__ import annotations
 

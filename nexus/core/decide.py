@@ -17,16 +17,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from nexus.core.actions import admit, open_record, perform
+from nexus.core.actions import admit, perform, require_listening
+from nexus.core.arrivals import receive, timer_due
 from nexus.core.authority import authorize_opening
 from nexus.core.commands import (
     SYSTEM_ACTOR,
     Act,
     AddRecord,
+    CallEnded,
     Command,
+    CompleteTask,
     NewRecord,
     ReceiveEvent,
     RefusedSignal,
+    RetryIncident,
+    SkipIncident,
     Start,
     Stop,
     TimerDue,
@@ -36,14 +41,16 @@ from nexus.core.errors import Rejected, nearest
 from nexus.core.events import (
     ActionTaken,
     AnyEvent,
-    InstanceEnded,
     InstanceStarted,
     SignalRefused,
 )
+from nexus.core.incidents import lingers, retry, skip
+from nexus.core.outcomes import call_ended, complete_task
 from nexus.core.program import Program
 from nexus.core.reasons import several
+from nexus.core.settling import give_up, settle, stop
 from nexus.core.state import State
-from nexus.core.transitions import create_record, receive, settle, timer_due
+from nexus.core.transitions import create_record
 from nexus.core.validation import check_plain, check_start
 
 
@@ -80,13 +87,20 @@ def step(
             decision = Decision(program, state, command.actor, now)
             decision.emit(SignalRefused, code=command.code, message=command.message)
             return tuple(decision.events), decision.state
+        case CallEnded():
+            if command.call not in state.calls:
+                return (), state
+            decision = Decision(program, state, SYSTEM_ACTOR, now)
+            call_ended(decision, state.calls[command.call], command)
         case Stop():
-            _gate(state)
             decision = Decision(program, state, command.actor, now)
-            decision.emit(InstanceEnded, status="cancelled")
+            stop(decision)
         case Start():
             decision = Decision(program, state, command.actor, now)
             _start(decision, command)
+        case RetryIncident() | SkipIncident() if lingers(state):
+            decision = Decision(program, state, command.actor, now)
+            _handle(decision, command)
         case _:
             _gate(state)
             decision = Decision(program, state, command.actor, now)
@@ -131,11 +145,27 @@ def _gate(state: State) -> None:
         raise Rejected("wrong_stage", "This instance has not been started.")
     if state.ended:
         raise Rejected("wrong_stage", f"This instance has ended: it is {state.status}.")
+    if state.ending is not None:
+        raise Rejected(
+            "wrong_stage",
+            f"This instance is ending as {state.ending}, as soon as {several(state.calls)} has "
+            "settled.",
+        )
 
 
-def _handle(decision: Decision, command: Act | AddRecord | ReceiveEvent) -> None:
-    check_plain(command.data)
+def _handle(
+    decision: Decision,
+    command: Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident,
+) -> None:
+    if not isinstance(command, RetryIncident | SkipIncident):
+        check_plain(command.data)
     match command:
+        case CompleteTask():
+            complete_task(decision, command)
+        case RetryIncident():
+            retry(decision, command.incident, command.comment)
+        case SkipIncident():
+            skip(decision, command.incident, command.comment)
         case Act():
             perform(decision, command, admit(decision, command))
         case AddRecord():
@@ -145,13 +175,18 @@ def _handle(decision: Decision, command: Act | AddRecord | ReceiveEvent) -> None
             create_record(decision, command.entity, command.data, "action")
         case ReceiveEvent():
             if command.record is not None:
-                open_record(decision, command.record)
+                require_listening(decision, command.record)
             authorize_opening(decision.program, command.actor, "event")
             receive(decision, command.event, command.data, command.record)
 
 
 def _start(decision: Decision, command: Start) -> None:
     program, state = decision.program, decision.state
+    if lingers(state):
+        # What is left of the former instance is given up for the new one, which is started
+        # again once this one has closed: a shell refuses the start with `conflict` all the same.
+        give_up(decision)
+        return
     if state.ended:
         raise Rejected(
             "conflict",

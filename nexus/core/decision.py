@@ -38,7 +38,7 @@ class Decision:
         self.events: list[AnyEvent] = []
         self.received: Mapping[str, object] = {}
 
-    def emit(self, kind: type[E], **facts: object) -> None:
+    def emit(self, kind: type[E], /, **facts: object) -> None:
         """Add an event of this kind and apply it."""
         event = kind(seq=self.state.seq + 1, at=self.now, actor=self.actor.id, **facts)  # type: ignore[arg-type]
         self.events.append(event)  # type: ignore[arg-type]
@@ -81,8 +81,24 @@ class Decision:
             "actor": {"id": self.actor.id, "roles": self.actor.roles},
             "event": self.received,
             "input": given if given is not None else {},
+            "steps": self._describe_steps(record),
             "metrics": {},
             "now": self.now,
+        }
+
+    def _describe_steps(self, record: Record | None) -> dict[str, object]:
+        """What has become of the named steps of a record's stage visit, as far as they began."""
+        if record is None or record.stage is None or not record.run:
+            return {}
+        run = self.program.entities[record.entity].stages[record.stage].run
+        assert run is not None
+        return {
+            name: {
+                "outcome": record.run[path],
+                **record.steps.get(path, record.steps.get(f"{path}/waitFor", {})),
+            }
+            for name, path in run.paths.items()
+            if path in record.run
         }
 
 

@@ -170,6 +170,22 @@ class EventReceived(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventApplied(Event):
+    """An event that was kept has had its turn after the join (R7).
+
+    Attributes:
+        event: Its type.
+        transition: The transition that it takes; None where no condition holds.
+        why: The conditions that kept it from taking one, with the values they saw.
+    """
+
+    name: ClassVar[str] = "event_applied"
+    event: str
+    transition: str | None = None
+    why: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimerFired(Event):
     """A clock that takes a transition came due, or its turn came after the join (R7).
 
@@ -254,6 +270,7 @@ class ChannelSucceeded(Event):
         step: Static path of its step.
         channel: As the step names it.
         response: What the channel answered; JSON.
+        dropped: Why the answer was not kept, where it was not.
         attempts: How often it was tried.
     """
 
@@ -262,6 +279,7 @@ class ChannelSucceeded(Event):
     step: str
     channel: str
     response: object = None
+    dropped: str | None = None
     attempts: int = 1
 
 
@@ -400,6 +418,7 @@ AnyEvent = (
     | CommentAdded
     | RecordClosed
     | EventReceived
+    | EventApplied
     | TimerFired
     | StepStarted
     | StepEnded

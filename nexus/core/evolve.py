@@ -13,17 +13,36 @@ from typing import Any
 from nexus.core.events import (
     AnyEvent,
     Assigned,
+    ChannelFailed,
+    ChannelRequested,
+    ChannelSucceeded,
     DataChanged,
+    EventApplied,
+    EventReceived,
     IncidentClosed,
     IncidentRaised,
+    IncidentRetried,
     InstanceEnded,
+    InstanceEnding,
     InstanceStarted,
     RecordClosed,
     RecordCreated,
+    RunStopped,
     StageEntered,
+    StepEnded,
+    StepStarted,
+    TaskCompleted,
+    TaskOpened,
     TimerFired,
 )
-from nexus.core.state import Incident, Record, State, Timer
+from nexus.core.evolve_run import (
+    evolve_call,
+    evolve_step,
+    keeping,
+    with_record,
+    without_first,
+)
+from nexus.core.state import Awaiting, Incident, Record, State, Timer
 
 
 def evolve(state: State, event: AnyEvent) -> State:
@@ -40,11 +59,17 @@ def _changes(state: State, event: AnyEvent) -> dict[str, Any]:
             return {"data": {**state.data, **event.changes}}
         case DataChanged(record=str(id_)):
             record = state.records[id_]
-            return _with(state, replace(record, data={**record.data, **event.changes}))
+            return with_record(state, replace(record, data={**record.data, **event.changes}))
         case Assigned(record=str(id_)):
-            return _with(state, replace(state.records[id_], assignees=event.assignees))
-        case TimerFired():
-            return {"timers": {k: timer for k, timer in state.timers.items() if k != event.timer}}
+            return with_record(state, replace(state.records[id_], assignees=event.assignees))
+        case TimerFired(record=str(id_)):
+            return _timer_fired(state, event, state.records[id_])
+        case EventReceived() | EventApplied():
+            return _awaiting(state, event)
+        case StepStarted() | StepEnded() | RunStopped() | TaskOpened() | TaskCompleted():
+            return evolve_step(state, event)
+        case ChannelRequested() | ChannelSucceeded() | ChannelFailed():
+            return evolve_call(state, event)
         case RecordCreated(record=str(id_)):
             created = Record(
                 id=id_,
@@ -53,12 +78,18 @@ def _changes(state: State, event: AnyEvent) -> dict[str, Any]:
                 data=event.data,
                 parent=event.parent,
             )
-            return _with(state, created)
+            return with_record(state, created)
         case RecordClosed(record=str(id_)):
-            closed = replace(state.records[id_], status="closed")
-            return {**_with(state, closed), "timers": _without_timers_of(state.timers, id_)}
+            closed = replace(state.records[id_], status="closed", awaiting=())
+            return {**with_record(state, closed), "timers": _without_timers_of(state.timers, id_)}
         case IncidentRaised():
             return {"incidents": {**state.incidents, event.incident: _raised(state, event)}}
+        case IncidentRetried():
+            incident = replace(state.incidents[event.incident], retrying=True)
+            return {
+                "incidents": {**state.incidents, incident.id: incident},
+                "calls": {**state.calls, event.call.id: event.call},
+            }
         case IncidentClosed():
             closed_id = event.incident.id
             return {"incidents": {k: i for k, i in state.incidents.items() if k != closed_id}}
@@ -71,7 +102,20 @@ def _changes(state: State, event: AnyEvent) -> dict[str, Any]:
                 "started_at": event.at,
             }
         case InstanceEnded():
-            return {"status": event.status, "ended_at": event.at, "timers": {}}
+            return {
+                "status": event.status,
+                "ended_at": event.at,
+                "ending": None,
+                "timers": {},
+                "tasks": {},
+            }
+        case InstanceEnding():
+            return {
+                "ending": event.status,
+                "timers": {},
+                "tasks": {},
+                "calls": {k: replace(call, cancelling=True) for k, call in state.calls.items()},
+            }
         case _:
             return {}  # ActionTaken and its like are facts for the history alone
 
@@ -88,10 +132,35 @@ def _stage_entered(state: State, event: StageEntered) -> dict[str, Any]:
         entered_at=event.at,
         previous=event.previous,
         run={},
+        steps={},
+        awaiting=(),
     )
     timers = _without_timers_of(state.timers, event.record)
     timers.update((timer.id, timer) for timer in event.timers)
-    return {**_with(state, entered), "timers": timers}
+    return {**with_record(state, entered), "timers": timers}
+
+
+def _timer_fired(state: State, event: TimerFired, record: Record) -> dict[str, Any]:
+    """A clock that has to wait for the join is kept, and spent when its turn has come."""
+    timers = {key: timer for key, timer in state.timers.items() if key != event.timer}
+    if event.outcome == "awaits_join":
+        assert event.due is not None
+        clock = Awaiting("after", event.transition, event.due)
+        return {"timers": timers, **with_record(state, keeping(record, clock))}
+    spent = without_first(record, "after", event.transition)
+    return {"timers": timers, **({} if spent is record else with_record(state, spent))}
+
+
+def _awaiting(state: State, event: EventReceived | EventApplied) -> dict[str, Any]:
+    if isinstance(event, EventApplied):
+        assert event.record is not None
+        record = without_first(state.records[event.record], "event", event.event)
+        return with_record(state, record)
+    if not event.kept:
+        return {}
+    came = Awaiting("event", event.event, event.at, event.data)
+    kept = {id_: keeping(state.records[id_], came) for id_ in event.kept}
+    return {"records": {**state.records, **kept}}
 
 
 def _raised(state: State, event: IncidentRaised) -> Incident:
@@ -106,10 +175,6 @@ def _raised(state: State, event: IncidentRaised) -> Incident:
         call=event.call,
         attempts=event.attempts + (before.attempts if before else 0),
     )
-
-
-def _with(state: State, record: Record) -> dict[str, Any]:
-    return {"records": {**state.records, record.id: record}}
 
 
 def _without_timers_of(timers: Mapping[str, Timer], record: str) -> dict[str, Timer]:

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+import msgspec
+
 from nexus.core.events import (
     AnyEvent,
     Assigned,
     DataChanged,
     Event,
+    IncidentClosed,
     InstanceStarted,
     RecordClosed,
     StageEntered,
@@ -19,13 +22,16 @@ from nexus.core.events import (
 from nexus.core.program import Program
 from nexus.core.projection import (
     HistoryRow,
+    IncidentRow,
+    IncidentStatus,
     InstanceRow,
     Projection,
     RecordRow,
     Snapshot,
+    TaskRow,
     TimerRow,
 )
-from nexus.core.state import Assignees, Record, State
+from nexus.core.state import Assignees, Incident, Record, State, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ def snapshot(identity: Identity, program: Program, state: State) -> Snapshot:
         instance=instance_row(identity, program, state),
         records=record_rows(program, state, state.records),
         timers=timer_rows(state, state.records),
+        tasks=task_rows(state, state.records),
+        incidents=tuple(map(_incident_row, state.incidents.values())),
     )
 
 
@@ -97,6 +105,8 @@ def project(
         records=record_rows(program, state, changed),
         timers=timer_rows(state, changed),
         history=history,
+        tasks=task_rows(state, changed),
+        incidents=incident_rows(state, changed, history),
     )
 
 
@@ -109,6 +119,8 @@ def project_all(
         records=record_rows(program, state, state.records),
         timers=timer_rows(state, state.records),
         history=history,
+        tasks=task_rows(state, state.records),
+        incidents=incident_rows(state, state.records, history),
         complete=True,
     )
 
@@ -166,6 +178,65 @@ def timer_rows(state: State, records: Iterable[str]) -> tuple[TimerRow, ...]:
         if timer.record in wanted
     )
     return tuple(sorted(rows, key=lambda row: (row.trigger_at, row.id)))
+
+
+def task_rows(state: State, records: Iterable[str]) -> tuple[TaskRow, ...]:
+    """The open tasks of these records, in order of opening."""
+    wanted = set(records)
+    return tuple(
+        _task_row(task, state.records[task.record])
+        for task in state.tasks.values()
+        if task.record in wanted
+    )
+
+
+def _task_row(task: Task, record: Record) -> TaskRow:
+    assignees = task.assignees or record.assignees
+    return TaskRow(
+        id=task.id,
+        record=task.record,
+        step=task.path,
+        title=task.title,
+        users=assignees.users,
+        roles=assignees.roles,
+        since=task.opened_at,
+    )
+
+
+def incident_rows(
+    state: State, records: Iterable[str], history: Sequence[HistoryRow]
+) -> tuple[IncidentRow, ...]:
+    """The open incidents of these records and of the whole instance, and those just settled."""
+    wanted = {None, *records}
+    opened = [_incident_row(i) for i in state.incidents.values() if i.record in wanted]
+    closed = [_closed_incident_row(row) for row in history if row.event == IncidentClosed.name]
+    return (*closed, *opened)
+
+
+def _closed_incident_row(row: HistoryRow) -> IncidentRow:
+    incident = msgspec.convert(row.payload["incident"], type=Incident)
+    status = msgspec.convert(row.payload["outcome"], type=IncidentStatus)
+    return dataclasses.replace(
+        _incident_row(incident), status=status, closed_at=row.at, closed_by=row.actor
+    )
+
+
+def _incident_row(incident: Incident) -> IncidentRow:
+    call = incident.call
+    return IncidentRow(
+        id=incident.id,
+        seq=int(incident.id.removeprefix("incident-")),
+        record=incident.record,
+        code=incident.code,
+        message=incident.message,
+        stage=call.stage if call else None,
+        step=call.path if call else None,
+        channel=call.channel if call else None,
+        retryable=call is not None,
+        attempts=incident.attempts,
+        status="retrying" if incident.retrying else "open",
+        raised_at=incident.raised_at,
+    )
 
 
 def history_row(event: AnyEvent, command: str | None = None) -> HistoryRow:

@@ -79,7 +79,8 @@ class Call:
         id: `record/visit/path`; also the activity id, and with the instance's id
             the idempotency key.
         record: Id of the record whose stage visit it belongs to.
-        stage: The stage of that visit, which the record may have left since.
+        visit: Number of that visit.
+        stage: The stage of it, which the record may have left since.
         path: Static path of the step in that stage.
         channel: Kind of channel, or named settings, as the step has it.
         cancelling: The visit is being stopped; its outcome is awaited.
@@ -89,6 +90,7 @@ class Call:
 
     id: str
     record: str
+    visit: int
     stage: str
     path: str
     channel: str

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 
 from nexus.core.conditions import Condition
 from nexus.core.expressions import Expression
 from nexus.core.state import NOBODY, Assignees, Data
+
 
 @dataclass(frozen=True, slots=True)
 class Computed:
@@ -71,6 +72,8 @@ class ChannelStep(BaseStep):
         timeout: Of one try.
     """
 
+    kind: ClassVar[str] = "channel"
+
     channel: str
     given: Data = field(default_factory=dict)
     retry: Retry = DEFAULT_RETRY
@@ -81,12 +84,16 @@ class ChannelStep(BaseStep):
 class ParallelStep(BaseStep):
     """All start together; it ends when all have ended (BR-008)."""
 
+    kind: ClassVar[str] = "parallel"
+
     steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceStep(BaseStep):
     """One after another, whatever became of the one before (R9)."""
+
+    kind: ClassVar[str] = "sequence"
 
     steps: tuple[Step, ...] = ()
 
@@ -107,10 +114,18 @@ class GatewayStep(BaseStep):
     branches: tuple[Branch, ...] = ()
     default: Step | None = None
 
+    @property
+    def choices(self) -> tuple[Step, ...]:
+        """The steps of its branches, and the default last."""
+        branches = tuple(branch.step for branch in self.branches)
+        return branches if self.default is None else (*branches, self.default)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStep(BaseStep):
     """Work for a person. Nobody assigned means those who are assigned to the record."""
+
+    kind: ClassVar[str] = "task"
 
     title: str
     assign: Assignees = NOBODY
@@ -119,6 +134,8 @@ class TaskStep(BaseStep):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitStep(BaseStep):
     """Durable waiting."""
+
+    kind: ClassVar[str] = "wait"
 
     wait: timedelta
 
@@ -131,15 +148,24 @@ class WaitForStep(BaseStep):
         timeout: How long it waits; None for as long as it takes.
     """
 
+    kind: ClassVar[str] = "waitFor"
+
     event: str
     timeout: timedelta | None = None
     then: Step | None = None
     otherwise: Step | None = None
 
+    @property
+    def waiting(self) -> str:
+        """Path of the waiting itself, which ends before the branch that follows it."""
+        return f"{self.path}/waitFor"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetStep(BaseStep):
     """Computes data of the record."""
+
+    kind: ClassVar[str] = "set"
 
     set: tuple[Computed, ...] = ()
 
@@ -173,12 +199,15 @@ class Run:
         by_path: Every step of the tree.
         paths: Name of a step → its path, for `steps.<name>`.
         events: The events that some `waitFor` in it waits for.
+        heard: Path of a step → path of the waiting whose event it sees: that of the nearest
+            `waitFor` in the `then` of which it stands.
     """
 
     root: Step
     by_path: Mapping[str, Step]
     paths: Mapping[str, str]
     events: frozenset[str] = frozenset()
+    heard: Mapping[str, str] = field(default_factory=dict)
 
 
 def children(step: Step) -> tuple[Step, ...]:
@@ -187,8 +216,7 @@ def children(step: Step) -> tuple[Step, ...]:
         case ParallelStep() | SequenceStep():
             return step.steps
         case GatewayStep():
-            below = tuple(branch.step for branch in step.branches)
-            return below if step.default is None else (*below, step.default)
+            return step.choices
         case WaitForStep():
             return tuple(one for one in (step.then, step.otherwise) if one is not None)
         case _:
@@ -215,9 +243,14 @@ def run_of(root: Step) -> Run:
     for step in unnamed:
         if channels.count(step.channel) == 1:
             paths.setdefault(step.channel, step.path)
+    heard: dict[str, str] = {}
+    for each in steps:  # outer ones come first, so the nearest is what stays
+        if isinstance(each, WaitForStep) and each.then is not None:
+            heard.update((below.path, each.waiting) for below in walk(each.then))
     return Run(
         root=root,
         by_path={step.path: step for step in steps},
         paths=paths,
         events=frozenset(step.event for step in steps if isinstance(step, WaitForStep)),
+        heard=heard,
     )

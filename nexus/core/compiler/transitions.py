@@ -21,8 +21,8 @@ from nexus.core.conditions import Condition, compile_condition
 from nexus.core.errors import Report, nearest
 from nexus.core.language import MOST_LABEL
 from nexus.core.program import Creates, Entity, Transition, Trigger
-from nexus.core.steps import Computed
 from nexus.core.schemas import compile_data_schema
+from nexus.core.steps import Computed
 
 EVERY_STAGE = "*"
 

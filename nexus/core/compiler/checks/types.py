@@ -25,8 +25,8 @@ from nexus.core.expressions.nodes import (
 )
 from nexus.core.expressions.operators import parse_moment
 from nexus.core.expressions.values import Kind, kind_of
-from nexus.core.steps import Computed
 from nexus.core.reasons import several
+from nexus.core.steps import Computed
 
 _NUMBER: Kinds = frozenset(("number",))
 _STRING: Kinds = frozenset(("string",))
