@@ -7,6 +7,7 @@ them. `NO_EFFECT_YET` shrinks to nothing as the platform grows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 DOMAINS = ("crm", "sales_marketing")
 
@@ -59,6 +60,23 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "by": ("users", "roles"),
     "creates": ("entity", "data"),
+    "retry": ("attempts", "initial", "backoff", "max"),
+    "branch": ("when", "do"),
+    "task": ("title", "assign"),
+    "waitFor": ("event", "timeout", "then", "else"),
+    "step 'channel'": (
+        *("channel", "name", "with", "compensate", "retry", "timeout", "onFailure", "when"),
+    ),
+    "step 'parallel'": ("parallel", "when"),
+    "step 'sequence'": ("sequence", "when"),
+    "step 'inclusive'": ("inclusive", "default", "when"),
+    "step 'exclusive'": ("exclusive", "default", "when"),
+    "step 'task'": ("task", "name", "when"),
+    "step 'wait'": ("wait", "when"),
+    "step 'waitFor'": ("waitFor", "name", "when"),
+    "step 'set'": ("set", "when"),
+    "step 'split'": ("split", "when"),
+    "step 'start'": ("start", "when"),
 }
 
 # What stands below keys that have no effect yet: its form is checked all the same.
@@ -68,24 +86,9 @@ LATER_KEYS: Mapping[str, tuple[str, ...]] = {
     "sla": ("duration", "warn", "pause", "calendar", "onBreach"),
     "roi": ("threshold", "budget", "every", "onBreach"),
     "quorum": ("quorum",),
-    "retry": ("attempts", "initial", "backoff", "max"),
-    "branch": ("when", "do"),
-    "task": ("title", "assign"),
-    "waitFor": ("event", "timeout", "then", "else"),
     "split": ("variants", "goal"),
-    "step 'channel'": ("channel", "with", "compensate", "retry", "timeout", "onFailure", "when"),
-    "step 'parallel'": ("parallel", "when"),
-    "step 'sequence'": ("sequence", "when"),
-    "step 'inclusive'": ("inclusive", "default", "when"),
-    "step 'exclusive'": ("exclusive", "default", "when"),
-    "step 'task'": ("task", "when"),
-    "step 'wait'": ("wait", "when"),
-    "step 'waitFor'": ("waitFor", "when"),
-    "step 'set'": ("set", "when"),
-    "step 'split'": ("split", "when"),
-    "step 'start'": ("start", "when"),
 }
-STEPS = tuple(kind[6:-1] for kind in LATER_KEYS if kind.startswith("step "))
+STEPS = tuple(kind[6:-1] for kind in KEYS if kind.startswith("step "))
 
 STRATEGIES = ("any", "unison", "majority")
 PICKS = ("round_robin", "least_loaded")
@@ -99,20 +102,24 @@ NO_EFFECT_YET: Mapping[tuple[str, str], str] = {
     ("definition", "sla"): "no deadline is tracked",
     ("definition", "roi"): "no return is computed",
     ("definition", "automation"): "nothing escalates",
-    ("definition", "channels"): "no channel is called",
     ("policy", "fourEyes"): "one person may act twice",
     ("entity", "automation"): "nothing escalates",
     ("entity", "sla"): "no deadline is tracked",
     ("entity", "roi"): "no return is computed",
     ("entity", "scoring"): "no score is computed",
-    ("stage", "run"): "the stage is entered and none of its steps is run",
     ("stage", "sla"): "no deadline is tracked",
     ("stage", "escalation"): "nothing escalates",
     ("assign", "teams"): "no team is assigned",
     ("assign", "pick"): "all who are named are assigned",
     ("assign", "strategy"): "one assignee's action is enough",
     ("transition", "strategy"): "one person's action is enough",
-    ("transition", "interrupts"): "there is no run to interrupt",
+    ("step 'channel'", "compensate"): "no call is undone",
+    ("step 'split'", "split"): "the step is skipped",
+    ("step 'start'", "start"): "the step is skipped",
+}
+# (kind, key, value) of those that have an effect with other values.
+NO_EFFECT_YET_VALUES: Mapping[tuple[str, str, str], str] = {
+    ("step 'channel'", "onFailure", "rollback"): "the failure becomes an incident",
 }
 
 # Keys that give an entity clocks, and so at least one stage (design 3.1).
@@ -140,7 +147,19 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
     "actor": ("id", "roles"),
     "event": ("type", "data"),
 }
+# Below `steps.<name>`, by the kind of the step.
+STEP_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "channel": ("outcome", "response"),
+    "task": ("outcome", "by", "data"),
+    "waitFor": ("outcome", "event"),
+}
 
 MOST_STAGES = 500
+MOST_STEPS = 1_000  # of one stage
 MOST_LABEL = 200  # characters of what people read in its place
 MOST_NAME = 100  # characters of an id, a stage, an entity, a transition
+
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = timedelta(milliseconds=100), timedelta(hours=1)  # of one try
+SHORTEST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=1), timedelta(days=1)  # between two tries
+MOST_ATTEMPTS = 100
+MOST_BACKOFF = 100

@@ -55,12 +55,14 @@ PROBLEM_CODES: Mapping[str, Code] = {
     "unknown_schema": _warning("`$schema` names a version of the language that is not known."),
     "unknown_choice": _error("A word is none of those that its key takes."),
     "invalid_duration": _error("A duration cannot be read, or makes no sense."),
+    "out_of_range": _error("A number or a length is beyond what its key takes."),
     "invalid_ratio": _error("A ratio cannot be read, or makes no sense."),
     "invalid_quorum": _error("A quorum is neither a count nor a share."),
     "invalid_step": _error("A step of a `run` does nothing that is known, or several things."),
     "invalid_trigger": _error("`on` says nothing that could take a transition."),
     "defined_twice": _error("Two files define the same version of the same definition."),
     "too_many_stages": _error("The definition has more than 500 stages."),
+    "too_many_steps": _error("A stage runs more than 1,000 steps."),
     "too_many_warnings": _error("The definition has more than 500 warnings."),
     # Schemas of data.
     "invalid_schema": _error("A `dataSchema`, `fields` or `input` is no schema of data."),
@@ -86,6 +88,7 @@ PROBLEM_CODES: Mapping[str, Code] = {
     # Entities and stages.
     "no_entities": _warning("The definition has no entities."),
     "duplicate_stage": _error("An entity has the same stage twice."),
+    "duplicate_step": _error("Two steps of a stage have the same name."),
     "only_stage_is_final": _warning("An entity has one stage alone, and records end in it."),
     "assigns_nobody": _warning("An `assign` names neither users nor roles."),
     "no_way_out": _warning("No transition leaves a stage that is not final."),

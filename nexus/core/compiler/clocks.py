@@ -14,7 +14,7 @@ from nexus.core.compiler.reader import (
     known_keys,
     unknown_name,
 )
-from nexus.core.compiler.steps import check_run
+from nexus.core.compiler.steps import compile_run
 from nexus.core.errors import Report
 from nexus.core.language import ESCALATIONS
 
@@ -100,7 +100,7 @@ def _automation(report: Report, value: object, pointer: str, names: Names) -> No
         place = below(pointer, "escalation")
         _ladder(report, body["escalation"], place, "'escalation'", names)
     if "optimize" in body:
-        check_run(report, body["optimize"], below(pointer, "optimize"))
+        compile_run(report, body["optimize"], below(pointer, "optimize"), told=True)
 
 
 def _on_breach(report: Report, body: Mapping[str, object], pointer: str, names: Names) -> None:

@@ -22,6 +22,7 @@ from nexus.core.compiler.reader import (
     unknown_name,
 )
 from nexus.core.compiler.remarks import remark
+from nexus.core.compiler.settings import compile_channels
 from nexus.core.compiler.transitions import compile_transitions
 from nexus.core.errors import DefinitionError, Problem, nearest
 from nexus.core.json_text import Positions, load
@@ -180,6 +181,7 @@ def _program(problems: Problems, document: object) -> Program | None:
         self_assign=_self_assign(problems, _section(problems, body, "policy")),
         default_entity=next((name for name, entity in entities.items() if entity.stages), None),
         has_auto=any(t.trigger.kind == "auto" for t in transitions.values()),
+        channels=compile_channels(problems, _section(problems, body, "channels"), "/channels"),
     )
 
 

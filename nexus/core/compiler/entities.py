@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from nexus.core.compiler.forms import compile_assign
 from nexus.core.compiler.reader import (
     as_flag,
     as_name,
-    as_names,
     as_object,
     as_text,
     below,
     known_keys,
     unknown_name,
 )
+from nexus.core.compiler.steps import compile_run
 from nexus.core.errors import Report
 from nexus.core.language import CLOCK_KEYS, MOST_LABEL, MOST_STAGES, TABLE_NAMES, TABLES
 from nexus.core.program import OPEN_STAGE, Entity, Stage
 from nexus.core.schemas import compile_fields
-from nexus.core.state import Assignees
 
 
 def compile_entities(
@@ -152,27 +152,5 @@ def _stage(report: Report, value: object, pointer: str) -> Stage | None:
         type=texts.get("type"),
         final=bool(final),
         assign=assign,
+        run=compile_run(report, body["run"], below(pointer, "run")) if "run" in body else None,
     )
-
-
-def compile_assign(report: Report, value: object, pointer: str) -> Assignees | None:
-    """Who is named by an `assign`; None where nobody is."""
-    body = as_object(report, value, pointer, "'assign'")
-    if body is None:
-        return None
-    known_keys(report, "assign", body, pointer)
-    named = {
-        key: as_names(report, body[key], below(pointer, key), f"'{key}'")
-        for key in ("users", "roles")
-        if key in body
-    }
-    assignees = Assignees(named.get("users", ()), named.get("roles", ()))
-    if not assignees:
-        report(
-            "assigns_nobody",
-            pointer,
-            "This names nobody: the record keeps the assignees that it has.",
-            expected="'users' or 'roles'",
-        )
-        return None
-    return assignees

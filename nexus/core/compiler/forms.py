@@ -17,8 +17,37 @@ from nexus.core.compiler.reader import (
 from nexus.core.durations import DurationError, RatioError, parse_duration, parse_ratio
 from nexus.core.errors import Report, nearest
 from nexus.core.language import PICKS, STRATEGIES
+from nexus.core.state import Assignees
 
 _SHARE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,9})?%")
+
+
+def compile_assign(
+    report: Report,
+    value: object,
+    pointer: str,
+    otherwise: str = "the record keeps the assignees that it has",
+) -> Assignees | None:
+    """Who is named by an `assign`; None where nobody is, and `otherwise` holds."""
+    body = as_object(report, value, pointer, "'assign'")
+    if body is None:
+        return None
+    known_keys(report, "assign", body, pointer)
+    named = {
+        key: as_names(report, body[key], below(pointer, key), f"'{key}'")
+        for key in ("users", "roles")
+        if key in body
+    }
+    assignees = Assignees(named.get("users", ()), named.get("roles", ()))
+    if not assignees:
+        report(
+            "assigns_nobody",
+            pointer,
+            f"This names nobody: {otherwise}.",
+            expected="'users' or 'roles'",
+        )
+        return None
+    return assignees
 
 
 def check_assign(report: Report, body: Mapping[str, object], pointer: str) -> None:

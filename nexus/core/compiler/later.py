@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from nexus.core.compiler.clocks import Names, check_clocks
 from nexus.core.compiler.forms import check_assign, check_strategy
-from nexus.core.compiler.reader import as_flag, as_name, as_object, as_text, below
-from nexus.core.compiler.steps import check_run
+from nexus.core.compiler.reader import as_flag, as_text, below
 from nexus.core.errors import Report
 from nexus.core.language import SCHEMA_ID
 
@@ -23,8 +22,6 @@ def check_later(report: Report, document: Mapping[str, object]) -> None:
     of_entity = {name: _stages(body) for name, body in entities.items()}
     every = tuple(dict.fromkeys(stage for own in of_entity.values() for stage in own))
     check_clocks(report, document, "", Names(actions, every))
-    if "channels" in document:
-        _channels(report, document["channels"], "/channels")
     policy = document.get("policy")
     if isinstance(policy, dict) and "fourEyes" in policy:
         as_flag(report, policy["fourEyes"], "/policy/fourEyes", "'fourEyes'")
@@ -38,14 +35,10 @@ def check_later(report: Report, document: Mapping[str, object]) -> None:
         place = below("/transitions", name)
         if "strategy" in body:
             check_strategy(report, body["strategy"], below(place, "strategy"))
-        if "interrupts" in body:
-            as_flag(report, body["interrupts"], below(place, "interrupts"), "'interrupts'")
 
 
 def _stage(report: Report, stage: dict[str, object], pointer: str, names: Names) -> None:
     check_clocks(report, stage, pointer, names)
-    if "run" in stage:
-        check_run(report, stage["run"], below(pointer, "run"))
     assign = stage.get("assign")
     if isinstance(assign, dict):
         check_assign(report, assign, below(pointer, "assign"))
@@ -96,11 +89,3 @@ def _document(report: Report, document: Mapping[str, object]) -> None:
         )
     if "description" in document:
         as_text(report, document["description"], "/description", "A description", 10_000)
-
-
-def _channels(report: Report, value: object, pointer: str) -> None:
-    """Named settings of channels."""
-    for name, settings in (as_object(report, value, pointer, "'channels'") or {}).items():
-        place = below(pointer, name)
-        if as_name(report, name, place, "A channel's name") is not None:
-            as_object(report, settings, place, f"The channel {name!r}")

@@ -150,7 +150,7 @@ def known_keys(
                 found=key,
                 suggestion=nearest(key, keys),
             )
-        elif (kind, key) in NO_EFFECT_YET and not told:
+        elif (kind, key) in NO_EFFECT_YET and not told and value[key] is not False:
             report(
                 "no_effect_yet",
                 below(pointer, key),

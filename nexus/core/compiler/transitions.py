@@ -9,6 +9,7 @@ from nexus.core.compiler.checks.written import Leaf, condition_tree, leaves, pat
 from nexus.core.compiler.computed import read_computed
 from nexus.core.compiler.forms import duration
 from nexus.core.compiler.reader import (
+    as_flag,
     as_name,
     as_names,
     as_object,
@@ -97,6 +98,9 @@ class _Reader:
         sources, target = self._sources(), self._target()
         entity = self._entity(sources, target)
         creates = self._creates(entity) if "creates" in body else None
+        interrupts = "interrupts" in body and as_flag(
+            report, body["interrupts"], self.at("interrupts"), "'interrupts'"
+        )
         if entity is None or target is None or not sources:
             return None
         resolved = self._resolve(sources, entity)
@@ -116,6 +120,7 @@ class _Reader:
             input=schema,
             set=computed,
             creates=creates,
+            interrupts=bool(interrupts),
         )
 
     def at(self, key: str) -> str:

@@ -15,7 +15,7 @@ Explained = dict[str, object]
 
 DEFAULT_NAMES = (
     *("data", "record", "instance", "subject", "actor"),
-    *("event", "input", "metrics", "now"),
+    *("event", "input", "steps", "metrics", "now"),
 )
 """The names that a scope gives, unless the caller says otherwise."""
 

@@ -51,6 +51,7 @@ _OF_SCOPE: Mapping[str, tuple[Kind, ...]] = {
     "event.type": ("string",),
     "event.data": ("map",),
     "input": ("map",),
+    "steps": ("map",),
     "metrics": ("map",),
     "now": ("datetime",),
 }
