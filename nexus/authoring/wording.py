@@ -8,8 +8,8 @@ from nexus.core.conditions import Condition, Connective, Membership
 from nexus.core.durations import format_duration
 from nexus.core.expressions import Expression
 from nexus.core.program import Transition, Trigger
-from nexus.core.steps import Computed
 from nexus.core.state import Assignees
+from nexus.core.steps import Computed
 
 
 def joined(names: Iterable[str], last: str = "and") -> str:

@@ -17,6 +17,8 @@ TriggerKind = Literal["action", "auto", "event", "after"]
 OPEN_STAGE = "open"  # the only stage of an entity that has clocks and no stages
 
 BUILT_IN_ACTIONS = ("assign", "cancel", "close", "comment", "convert", "update")
+# What a role can be listed for besides actions, since it is no action on a record.
+OTHER_ABILITIES = ("start", "add", "event", "complete", "retry", "skip")
 # Built-in actions of the language that this version cannot take yet, and what they would do.
 LATER_ACTIONS: Mapping[str, str] = {
     "attach": "attaching files",

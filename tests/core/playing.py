@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 
@@ -24,9 +24,13 @@ from nexus.core.commands import (
     Act,
     Actor,
     AddRecord,
+    CallEnded,
     Command,
+    CompleteTask,
     NewRecord,
     ReceiveEvent,
+    RetryIncident,
+    SkipIncident,
     Start,
     TimerDue,
 )
@@ -134,6 +138,50 @@ class Play:
         actor: Actor = ANN,
     ) -> list[AnyEvent]:
         return self.give(ReceiveEvent(actor=actor, event=event, data=data or {}, record=record))
+
+    def ends(
+        self,
+        path: str,
+        outcome: Literal["done", "failed", "timed_out", "cancelled"] = "done",
+        *,
+        response: object = None,
+        code: str = "unreachable",
+        record: str = "lead-1",
+        attempts: int = 1,
+    ) -> list[AnyEvent]:
+        """The call of this step, in whichever visit, comes to this."""
+        found = [
+            call.id
+            for call in self.state.calls.values()
+            if call.path == path and call.record == record
+        ]
+        assert len(found) == 1, (path, list(self.state.calls))
+        failure = {} if outcome == "done" else {"code": code, "message": "No answer."}
+        return self.give(
+            CallEnded(
+                call=found[0], outcome=outcome, response=response, attempts=attempts, **failure
+            )
+        )
+
+    def complete(
+        self,
+        task: str,
+        *,
+        actor: Actor = ANN,
+        data: Mapping[str, object] | None = None,
+        comment: str | None = None,
+    ) -> list[AnyEvent]:
+        return self.give(CompleteTask(actor=actor, task=task, data=data or {}, comment=comment))
+
+    def retry(self, incident: str, *, actor: Actor = ANN) -> list[AnyEvent]:
+        return self.give(RetryIncident(actor=actor, incident=incident))
+
+    def skip(self, incident: str, *, actor: Actor = ANN) -> list[AnyEvent]:
+        return self.give(SkipIncident(actor=actor, incident=incident))
+
+    def calls(self) -> list[str]:
+        """The paths of the calls that are wanted and not being cancelled."""
+        return [call.path for call in self.state.calls.values() if not call.cancelling]
 
     def due(self, timer: str) -> list[AnyEvent]:
         """The clock of this id comes due, now."""

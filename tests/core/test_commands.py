@@ -15,9 +15,13 @@ from nexus.core.commands import (
     Act,
     Actor,
     AddRecord,
+    CompleteTask,
     NewRecord,
     ReceiveEvent,
+    RetryIncident,
+    SkipIncident,
     Start,
+    WireCommand,
     dump_command,
     parse_command,
 )
@@ -38,11 +42,14 @@ EXAMPLES = [
     Act(actor=ANN, action="go", record="lead-1", data={"a": 1.5}, comment="hi"),
     AddRecord(actor=ANN, entity="lead", data={"a": True}),
     ReceiveEvent(actor=ANN, event="mail.opened", data={}, record="lead-1"),
+    CompleteTask(actor=ANN, task="task-7", data={"reached": True}, comment="done"),
+    RetryIncident(actor=ANN, incident="incident-7", comment="the server is back"),
+    SkipIncident(actor=ANN, incident="incident-7"),
 ]
 
 
 @pytest.mark.parametrize("command", EXAMPLES)
-def test_a_command_comes_back_as_it_was(command: Start | Act | AddRecord | ReceiveEvent) -> None:
+def test_a_command_comes_back_as_it_was(command: WireCommand) -> None:
     """Design 4: the same names as updates and as signals."""
     wire = json.loads(json.dumps(dump_command(command)))
     assert wire["type"] in WIRE_TYPES
@@ -58,7 +65,10 @@ def test_every_wire_type_has_an_example() -> None:
     [
         (None, "an object with a 'type'"),
         ([], "an object with a 'type'"),
-        ({}, "No command of type None; there are: start, act, add_record, event."),
+        (
+            {},
+            "No command of type None; there are: start, act, add_record, event, complete_task, retry_incident, skip_incident.",
+        ),
         ({"type": "timer_due", "timer": "x"}, "No command of type 'timer_due'"),
         ({"type": ["act"]}, "No command of type ['act']"),
         ({"type": "act"}, "missing required field `"),

@@ -273,7 +273,32 @@ def every_kind(play: Play) -> list[AnyEvent]:
     play.give(RefusedSignal(actor=Actor("system:signal"), code="x", message="y"))
     play.wait(days=3)
     play.act("close", record="deal-1")
-    return play.events
+    return play.events + running_kinds()
+
+
+def running_kinds() -> list[AnyEvent]:
+    """Events of all kinds that a stage's run leaves."""
+    run = [
+        {"channel": "email"},
+        {"channel": "webhook"},
+        {"task": {"title": "Call"}},
+        {"waitFor": {"event": "seen", "timeout": "1 day"}},
+    ]
+    leave = {"from": "work", "to": "done", "on": {"event": "left"}}
+    play = Play(lead({"leave": leave}, [{"id": "work", "run": run}, "done", "end"]))
+    play.start()
+    play.ends("run/0", response={"status": 200})
+    play.ends("run/1", "failed")
+    play.retry(next(iter(play.state.incidents)))
+    play.event("left")
+    play.complete(next(iter(play.state.tasks)))
+    play.event("seen")  # the join: what was kept has its turn
+    play.act("cancel")
+    play.ends("run/1", "cancelled")
+    closed = Play(lead({"leave": leave}, [{"id": "work", "run": run}, "done", "end"]))
+    closed.start()
+    closed.act("close")
+    return play.events + closed.events
 
 
 def test_all_events_have_rows_that_are_json(play: Play) -> None:

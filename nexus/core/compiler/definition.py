@@ -28,7 +28,15 @@ from nexus.core.errors import DefinitionError, Problem, nearest
 from nexus.core.json_text import Positions, load
 from nexus.core.language import DOMAINS, MOST_LABEL
 from nexus.core.problem_codes import PROBLEM_CODES
-from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Entity, Exits, Program, Transition
+from nexus.core.program import (
+    BUILT_IN_ACTIONS,
+    LATER_ACTIONS,
+    OTHER_ABILITIES,
+    Entity,
+    Exits,
+    Program,
+    Transition,
+)
 from nexus.core.schemas import compile_data_schema
 
 NO_VERSION = "0.0.0"
@@ -257,9 +265,7 @@ def _roles(
     declared = list(transitions) if isinstance(transitions, dict) else []
     own: dict[str, frozenset[str]] = {}
     parents: dict[str, tuple[str, ...]] = {}
-    known = dict.fromkeys(
-        (*declared, *BUILT_IN_ACTIONS, *LATER_ACTIONS, "start", "add", "event", "*")
-    )
+    known = dict.fromkeys((*declared, *BUILT_IN_ACTIONS, *LATER_ACTIONS, *OTHER_ABILITIES, "*"))
     for role, value in roles.items():
         place = below("/roles", role)
         body = as_object(problems, value, place, f"The role {role!r}")
