@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nexus.core.commands import Actor, Start
+from nexus.core.commands import Actor, CallEnded, Start
 from nexus.core.events import IncidentClosed, IncidentRaised
 from nexus.core.incidents import lingers
 from nexus.core.rows import Identity, history_row, project, snapshot
@@ -78,15 +78,9 @@ def test_a_retry_of_an_earlier_visit_leaves_the_later_one_alone() -> None:
     (incident,) = play.state.incidents
     play.retry(incident)
     assert set(play.state.calls) == {"lead-1/1/run/0", "lead-1/2/run/0"}
-    play.give(_ended(play, "lead-1/1/run/0"))
+    play.give(CallEnded(call="lead-1/1/run/0", outcome="done"))
     assert play.lead.run == {"run": "running", "run/0": "running"}
     assert not play.state.incidents
-
-
-def _ended(play: Play, call: str) -> object:
-    from nexus.core.commands import CallEnded
-
-    return CallEnded(call=call, outcome="done")
 
 
 def test_skipping_settles_an_incident_as_it_is(failed: Play) -> None:

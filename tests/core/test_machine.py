@@ -27,6 +27,7 @@ from nexus.core import (
 from nexus.core.codec import Carried, decode_carried, encode_carried
 from nexus.core.commands import (
     Act,
+    CallEnded,
     Actor,
     Command,
     RefusedSignal,
@@ -122,7 +123,7 @@ class Instances(RuleBasedStateMachine):
             self.command(data.draw(drawn.commands(self.program, self.state)))
 
     def command(self, command: Command) -> None:
-        assert not isinstance(command, TimerDue | Stop | RefusedSignal)
+        assert not isinstance(command, CallEnded | TimerDue | Stop | RefusedSignal)
         assert parse_command(dump_command(command)) == command
         if isinstance(command, Act):
             self.ask(command)

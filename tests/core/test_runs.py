@@ -39,7 +39,7 @@ def test_an_array_starts_all_together_and_waits_for_all() -> None:
     assert play.calls() == ["run/0", "run/1", "run/2"]
     play.ends("run/1")
     play.ends("run/0")
-    assert play.lead.running
+    assert play.lead.run["run"] == "running"
     play.ends("run/2")
     assert not play.lead.running
     assert play.lead.run == {"run": "done", "run/0": "done", "run/1": "done", "run/2": "done"}

@@ -65,8 +65,10 @@ def interpret(step: Any, path: str, fate: Fate) -> Fate:
         return {path: "skipped"}
     match step:
         case {"parallel": steps} | {"sequence": steps}:
-            below = [interpret(one, f"{inside}/{i}", fate) for i, one in enumerate(steps)]
-            return {path: "done"} | {key: end for one in below for key, end in one.items()}
+            ended = {path: "done"}
+            for i, one in enumerate(steps):
+                ended |= interpret(one, f"{inside}/{i}", fate)
+            return ended
         case {"inclusive": branches} | {"exclusive": branches}:
             ended, chosen = {path: "done"}, False
             for i, one in enumerate(branches):
