@@ -27,8 +27,8 @@ from nexus.core import (
 from nexus.core.codec import Carried, decode_carried, encode_carried
 from nexus.core.commands import (
     Act,
-    CallEnded,
     Actor,
+    CallEnded,
     Command,
     RefusedSignal,
     Start,
