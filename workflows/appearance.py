@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
 from nexus.core.program import Program
 from nexus.core.projection import HistoryRow
-from nexus.core.state import Record, State
+from nexus.core.reasons import several
+from nexus.core.runs import what_runs
+from nexus.core.state import RUN_ROOT, Assignees, Call, Record, State
+from nexus.core.steps import Run
 
 TENANT = SearchAttributeKey.for_keyword("NexusTenant")
 DEFINITION = SearchAttributeKey.for_keyword("NexusDefinition")
@@ -63,11 +66,19 @@ def details(program: Program, state: State) -> str:
         lines += [_line(program, record) for record in records[:MOST_LISTED]]
         if len(records) > MOST_LISTED:
             lines.append(f"| and {len(records) - MOST_LISTED} more | | | |")
+    lines += _running(program, state)
     timers = sorted(state.timers.values(), key=lambda timer: timer.due)[:MOST_LISTED]
     if timers:
         lines += ["", "Due:", ""]
         lines += [f"- {timer.due:%Y-%m-%d %H:%M} UTC: {_cell(timer.summary)}" for timer in timers]
     return shortened("\n".join(lines), MOST_DETAILS)
+
+
+def call_summary(call: Call) -> str:
+    """What an activity that calls a channel is for, in one line."""
+    again = f", to settle {call.incident}" if call.incident else ""
+    summary = f"{call.channel} for {call.record} in {call.stage} ({call.path}){again}"
+    return shortened(_cell(summary), MOST_SUMMARY)
 
 
 def told(rows: Sequence[HistoryRow]) -> str:
@@ -88,14 +99,41 @@ def _told(row: HistoryRow) -> str:
             return f"{row.record}: {came_from}{row.after}"
         case "event_received":
             return f"event {payload['event']}"
+        case "event_applied":
+            return f"event {payload['event']} has its turn"
+        case "channel_requested":
+            return f"calls {_in(payload, 'call', 'channel')}"
+        case "channel_succeeded":
+            return f"{payload['channel']} done"
+        case "channel_failed":
+            return f"{payload['channel']} {payload['outcome']}: {payload['code']}"
+        case "task_opened":
+            return f"task {_in(payload, 'task', 'title')!r}"
+        case "task_completed":
+            return f"{row.actor} completes {payload['title']!r}"
+        case "step_ended" if payload["step"] == RUN_ROOT:
+            return f"{row.record}: run joined"
+        case "run_stopped":
+            return f"{row.record}: run stopped"
+        case "incident_retried":
+            return f"{row.actor} retries {payload['incident']}"
+        case "incident_closed":
+            return f"{_in(payload, 'incident', 'id')} {payload['outcome']}"
         case "timer_fired":
             return f"clock of {payload['transition']}: {payload['outcome']}"
         case "incident_raised" | "signal_refused":
             return f"{row.event} {payload['code']}"
+        case "instance_ending":
+            return f"ending: {payload['status']}"
         case "instance_ended":
             return f"ended: {payload['status']}"
         case _:
             return ""
+
+
+def _in(payload: Mapping[str, object], outer: str, inner: str) -> object:
+    inside = payload[outer]
+    return inside.get(inner) if isinstance(inside, Mapping) else None
 
 
 def _line(program: Program, record: Record) -> str:
@@ -105,9 +143,39 @@ def _line(program: Program, record: Record) -> str:
         stage = program.entities[record.entity].stages[record.stage].label
         if record.status != "open":
             stage += f" ({record.status})"
-    who = [*record.assignees.users, *(f"role {role}" for role in record.assignees.roles)]
     since = f"{record.entered_at:%Y-%m-%d %H:%M}" if record.entered_at else ""
-    return f"| {record.id} | {_cell(stage)} | {_cell(', '.join(who)) or '-'} | {since} |"
+    return f"| {record.id} | {_cell(stage)} | {_people(record.assignees)} | {since} |"
+
+
+def _running(program: Program, state: State) -> list[str]:
+    """What runs, who is asked for something, and what needs a person."""
+    lines: list[str] = []
+    running = [
+        f"- {record.id}: {_cell(several(what_runs(record, run)))}"
+        for record in state.records.values()
+        if record.running and (run := _run_of(program, record)) is not None
+    ]
+    if running:
+        lines += ["", "Running:", "", *running[:MOST_LISTED]]
+    if state.tasks:
+        lines += ["", "Tasks:", ""]
+        for task in list(state.tasks.values())[:MOST_LISTED]:
+            who = task.assignees or state.records[task.record].assignees
+            lines.append(f"- {task.id} of {task.record}: {_cell(task.title)} ({_people(who)})")
+    if state.incidents:
+        lines += ["", "Incidents:", ""]
+        for incident in list(state.incidents.values())[:MOST_LISTED]:
+            again = ", tried again" if incident.retrying else ""
+            lines.append(f"- {incident.id}{again}: {_cell(incident.message)}")
+    return lines
+
+
+def _run_of(program: Program, record: Record) -> Run | None:
+    return program.entities[record.entity].stages[record.stage].run if record.stage else None
+
+
+def _people(who: Assignees) -> str:
+    return _cell(", ".join([*who.users, *(f"role {role}" for role in who.roles)])) or "-"
 
 
 def _cell(text: str) -> str:

@@ -15,6 +15,7 @@ SNAPSHOT = "snapshot"
 
 PROJECT = "project"  # local activities
 AUTHENTICATE = "authenticate"
+CALL_CHANNEL = "call_channel"  # an activity of the queue that `channel_queue` names
 
 SEARCH_ATTRIBUTES = {
     "NexusTenant": "Keyword",
@@ -46,6 +47,11 @@ class InstanceInput:
     definition: str
     signal_roles: tuple[str, ...] = ()
     roll_over_after: int = 0
+
+
+def channel_queue(task_queue: str) -> str:
+    """The task queue of channel calls, beside that of the workflows."""
+    return f"{task_queue}-channels"
 
 
 def workflow_id(tenant: str, definition: str, subject_type: str, subject_id: str) -> str:

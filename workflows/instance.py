@@ -1,9 +1,10 @@
 """The generic workflow: one instance of any definition, decided by the core.
 
-Theory of operation. A command arrives as an update or a signal, or comes due as
-a timer. It is decided at once, without an `await`, so decisions never interleave.
-What was decided is owed to two places: effects (timers) are reconciled with the
-state, and rows wait in `_unwritten` until one local activity has projected them.
+Theory of operation. A command arrives as an update or a signal, or is what came
+of an effect: a clock, a channel call. It is decided at once, without an `await`,
+so decisions never interleave. What was decided is owed to two places: effects are
+reconciled with the state (`workflows.effects`), and rows wait in `_unwritten`
+until one local activity has projected them.
 The lock guards the projection alone, so that concurrent commands are written
 together. An update is answered when its own events are projected.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,21 +28,22 @@ with workflow.unsafe.imports_passed_through():
     from nexus.core.commands import (
         Act,
         Actor,
-        AddRecord,
+        CallEnded,
         Command,
-        ReceiveEvent,
         RefusedSignal,
         Start,
         Stop,
         TimerDue,
+        WireCommand,
         parse_command,
     )
     from nexus.core.compiler import program_of
     from nexus.core.decide import can, step
     from nexus.core.errors import Rejected
+    from nexus.core.incidents import lingers
     from nexus.core.projection import HistoryRow, Snapshot
     from nexus.core.rows import Identity, history_row, project, project_all, snapshot
-    from nexus.core.state import State, Timer
+    from nexus.core.state import State
     from workflows.appearance import details, search_attributes, shortened, told
     from workflows.contract import (
         AUTHENTICATE,
@@ -51,8 +54,12 @@ with workflow.unsafe.imports_passed_through():
         WORKFLOW,
         InstanceInput,
     )
+    from workflows.effects import Effects
 
 SIGNAL_ACTOR = "system:signal"
+_CLOSING = Rejected(
+    "conflict", "The former instance for this subject was kept for its incidents: start again."
+)
 RECENT_FOR = timedelta(hours=24)  # R26
 MOST_RECENT = 2_000  # updates that the server takes in one run
 MOST_ANSWERED = 512 * 1024  # bytes; a larger instance is read from SQL
@@ -90,8 +97,13 @@ class NexusInstance:
         self._projected = self._state.seq
         self._unwritten: list[HistoryRow] = []
         self._writing = asyncio.Lock()
-        self._effects: dict[str, asyncio.Task[None]] = {}
-        self._crash: BaseException | None = None
+        self._effects = Effects(
+            self._program,
+            self._identity,
+            state=lambda: self._state,
+            happened=self._happened,
+            roll_over_due=self._roll_over_due,
+        )
         self._stillborn = False
         self._shown: dict[str, object] = {}
 
@@ -112,27 +124,28 @@ class NexusInstance:
             if not is_cancelled_exception(error) or self._state.status == "new":
                 raise
             stopped = self._state.status == "active"
-            if stopped:
+            if not self._over():
                 self._decide(Stop(), None)
+            await workflow.wait_condition(lambda: self._over() or self._effects.crash is not None)
+            self._raise_crash()
             await self._settle()
-            if stopped:
+            if stopped and self._state.status == "cancelled":
                 raise
-            return self._state.status  # it had ended before: the cancel came too late
+            return self._state.status  # it had ended before, or was about to
 
     async def _run(self) -> str:
         if self._state.status == "new":
             await self._await_start()
         else:
             workflow.set_current_details(details(self._program, self._state))
-        self._reconcile()
+        self._effects.reconcile()
         while True:
             await workflow.wait_condition(self._something_to_do)
-            if self._crash is not None:
-                raise self._crash
+            self._raise_crash()
             await self._settle()
             if self._stillborn:
                 return "refused"
-            if self._state.ended:
+            if self._over():
                 return self._state.status
             settled = workflow.all_handlers_finished() and self._projected == self._state.seq
             if self._roll_over() and settled:
@@ -161,8 +174,17 @@ class NexusInstance:
         await self._flush(self._state.seq)
 
     def _something_to_do(self) -> bool:
-        ended = self._stillborn or self._state.ended
-        return ended or self._crash is not None or self._roll_over()
+        ended = self._stillborn or self._over()
+        return ended or self._effects.crash is not None or self._roll_over()
+
+    def _over(self) -> bool:
+        """Nothing can follow any more. Calls that failed outlast the end of their instance."""
+        return self._state.ended and not lingers(self._state)
+
+    def _raise_crash(self) -> None:
+        """An error in an effect must fail the workflow task, where people see it."""
+        if self._effects.crash is not None:
+            raise self._effects.crash
 
     # --- commands -------------------------------------------------------------------------
 
@@ -180,12 +202,17 @@ class NexusInstance:
         assert update is not None
         if update.id not in self._recent:
             try:
-                self._decide(parse_command(_only(wires)), update.id)
+                command = parse_command(_only(wires))
+                closing = isinstance(command, Start) and lingers(self._state)
+                self._decide(command, update.id)
                 self._stillborn = False
             except Rejected as refusal:
                 # Reached by a start alone: everything else was refused by the validator.
                 self._stillborn = self._state.status == "new"
                 raise _refused(refusal, self._identity.id) from None
+            if closing:
+                await self._flush(self._state.seq)
+                raise _refused(_CLOSING, self._identity.id)
             self._recent[update.id] = workflow.now()
         await self._flush(self._state.seq)
         return self._answer()
@@ -220,9 +247,7 @@ class NexusInstance:
             self._decide(RefusedSignal(actor=actor, code=refusal.code, message=message), None)
         await self._flush(self._state.seq)
 
-    async def _read_signal(
-        self, wires: Sequence[object], unsigned: Actor
-    ) -> Act | AddRecord | ReceiveEvent:
+    async def _read_signal(self, wires: Sequence[object], unsigned: Actor) -> WireCommand:
         wire = _only(wires)
         if not isinstance(wire, dict):
             raise Rejected("invalid_data", "A signal takes an object with a 'type'.")
@@ -288,7 +313,18 @@ class NexusInstance:
             require_room(state, self._beside)
         self._state = state
         self._unwritten += [history_row(event, command_id) for event in events]
-        self._reconcile()
+        self._effects.reconcile()
+
+    async def _happened(self, came: TimerDue | CallEnded) -> None:
+        """Decide on what came of an effect. Nobody can be told that it is refused."""
+        if isinstance(came, CallEnded):
+            try:
+                self._decide(came, None, bounded=True)
+            except Rejected as refusal:
+                self._decide(replace(came, response={"dropped": refusal.message}), None)
+        else:
+            self._decide(came, None)
+        await self._flush(self._state.seq)
 
     def _answer(self) -> Snapshot | None:
         if size_of(self._state) > MOST_ANSWERED:
@@ -341,37 +377,13 @@ class NexusInstance:
             self._shown.update((one.key.name, one.value) for one in changed)
         workflow.set_current_details(details(self._program, self._state))
 
-    # --- effects --------------------------------------------------------------------------
-
-    def _reconcile(self) -> None:
-        """Start the clocks that are wanted and missing; cancel those that nobody wants any more."""
-        timers = self._state.timers
-        for id_ in [id_ for id_ in self._effects if id_ not in timers]:
-            self._effects.pop(id_).cancel()
-        missing = [timer for id_, timer in timers.items() if id_ not in self._effects]
-        # After continue-as-new several may be overdue: they still fire in due order (R7).
-        for timer in sorted(missing, key=lambda timer: timer.due):
-            task = asyncio.create_task(self._clock(timer))
-            task.add_done_callback(self._notice)
-            self._effects[timer.id] = task
-
-    async def _clock(self, timer: Timer) -> None:
-        wait = max(timer.due - workflow.now(), timedelta())
-        await workflow.sleep(wait, summary=shortened(timer.summary, 200))
-        self._effects.pop(timer.id, None)
-        self._decide(TimerDue(timer=timer.id), None)
-        await self._flush(self._state.seq)
-
-    def _notice(self, task: asyncio.Task[None]) -> None:
-        """An error in an effect must fail the workflow task, where people see it."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._crash = error
-
     # --- handing over ---------------------------------------------------------------------
 
     def _roll_over(self) -> bool:
-        if self._state.calls:
-            return False
+        # What is held back, or waits for a person or for time, is state and goes along.
+        return not self._effects.calling and self._roll_over_due()
+
+    def _roll_over_due(self) -> bool:
         info = workflow.info()
         limit = self._given.roll_over_after
         return info.is_continue_as_new_suggested() or bool(

@@ -23,7 +23,10 @@ from workflows.contract import SEARCH_ATTRIBUTES
 from workflows.instance import NexusInstance
 
 PROJECTIONS = 16  # at once; SQLite writes one after another, PostgreSQL gains from several
-PASSED_THROUGH = ("nexus", "msgspec", "jsonschema_rs", "workflows.appearance", "workflows.contract")
+PASSED_THROUGH = (
+    *("nexus", "msgspec", "jsonschema_rs"),
+    *("workflows.appearance", "workflows.contract", "workflows.effects"),
+)
 _TYPES = {
     "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import quote
 
@@ -18,6 +18,10 @@ from nexus.core.expressions import to_json
 from nexus.core.program import Program
 from nexus.core.state import Call, Data, Record, State
 from nexus.core.steps import ChannelStep, Run
+
+# Between the end of a try and the moment at which it is given up from outside, so that whoever
+# makes a call has the time to say itself that its time was up.
+GRACE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
