@@ -19,10 +19,12 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from workflows.contract import SEARCH_ATTRIBUTES
+from workflows.contract import SEARCH_ATTRIBUTES, channel_queue
 from workflows.instance import NexusInstance
 
 PROJECTIONS = 16  # at once; SQLite writes one after another, PostgreSQL gains from several
+CALLS = 100  # of channels at once; they wait for networks, and for little else
+HEARTBEAT = timedelta(seconds=2)  # how late a call may hear that it was cancelled
 PASSED_THROUGH = (
     *("nexus", "msgspec", "jsonschema_rs"),
     *("workflows.appearance", "workflows.contract", "workflows.effects"),
@@ -69,6 +71,34 @@ def build_worker(
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(minimum=1, maximum=100, initial=5),
         max_cached_workflows=max_cached_workflows,
         max_concurrent_local_activities=200,
+        graceful_shutdown_timeout=graceful_shutdown,
+    )
+
+
+def build_channel_worker(
+    client: Client,
+    task_queue: str,
+    activities: Sequence[Callable[..., Any]],
+    *,
+    graceful_shutdown: timedelta = timedelta(seconds=5),
+) -> Worker:
+    """A worker that calls channels, beside those that run instances or in another process.
+
+    Args:
+        client: Connected, with the pydantic data converter.
+        task_queue: The queue of the workflows; channel calls have their own beside it.
+        activities: The activity that calls channels.
+        graceful_shutdown: How long calls under way may take to end; after it they are given back,
+            and made again with the same key.
+    """
+    return Worker(
+        client,
+        task_queue=channel_queue(task_queue),
+        activities=activities,
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(minimum=1, maximum=20, initial=5),
+        max_concurrent_activities=CALLS,
+        max_heartbeat_throttle_interval=HEARTBEAT,
+        default_heartbeat_throttle_interval=HEARTBEAT,
         graceful_shutdown_timeout=graceful_shutdown,
     )
 
