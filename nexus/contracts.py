@@ -27,10 +27,10 @@ ENTRY_POINTS = "nexus.channels"
 
 OPERATOR: Final = {"operator": True}
 """`Field(json_schema_extra=OPERATOR)`: a setting of the operator's alone, which no definition may
-give: where a channel connects to, and as whom. Fields of type `SecretStr` are that by themselves."""
+give: where a channel connects to, and as whom. Fields of type `SecretStr` need no mark."""
 
 HTML: Final = {"html": True}
-"""`Field(json_schema_extra=HTML)`: a parameter that is HTML, so what templates put in is escaped."""
+"""`Field(json_schema_extra=HTML)`: a parameter that is HTML: what templates put in is escaped."""
 
 
 class ChannelError(Exception):
@@ -125,7 +125,7 @@ class Channel(ABC, Generic[S, P]):
                 failure that another try may heal.
         """
 
-    async def compensate(self, call: ChannelCall[S, P]) -> object:
+    async def compensate(self, call: ChannelCall[S, P]) -> object:  # noqa: ARG002 - others need it
         """Undo what a call did; `call.parameters` are those of `compensate`.
 
         Raises:
@@ -133,5 +133,5 @@ class Channel(ABC, Generic[S, P]):
         """
         raise ChannelError("not_undoable", f"{type(self).name!r} undoes nothing.", retryable=False)
 
-    async def close(self) -> None:  # noqa: B027 - most have nothing to close
+    async def close(self) -> None:
         """Close what is open; no calls come any more."""
