@@ -85,6 +85,10 @@ PROBLEM_CODES: Mapping[str, Code] = {
     "unknown_data": _warning("An expression reads data that no schema names."),
     "unknown_input": _warning("An expression reads `input` that the action does not take."),
     "unknown_member": _warning("An expression reads what a record, an actor or the like lacks."),
+    "unknown_step": _warning("An expression reads a step that is not there by then."),
+    # Channels.
+    "unknown_channel": _warning("No channel of that name is known here."),
+    "not_for_definitions": _error("A setting of a channel belongs to who operates it."),
     # Entities and stages.
     "no_entities": _warning("The definition has no entities."),
     "duplicate_stage": _error("An entity has the same stage twice."),
@@ -100,7 +104,11 @@ PROBLEM_CODES: Mapping[str, Code] = {
     "stages_of_several_entities": _error("A transition leads between stages of two entities."),
     "leaves_final_stage": _warning("A transition leaves a final stage, where nothing leaves."),
     "leaves_no_stage": _error("A transition from `*` has no stage to leave from."),
-    "never_its_turn": _warning("Another transition is always taken before.", at_key=True),
+    "never_its_turn": _warning("Something else always has its turn before.", at_key=True),
+    "join_can_hang": _warning("A run waits for an event that may never come."),
+    "nothing_to_interrupt": _warning(
+        "A transition interrupts, and its stages run nothing.", at_key=True
+    ),
     # What takes them by itself.
     "now_in_auto": _error("An automatic transition looks at `now`, and nothing would wake it."),
     "auto_without_condition": _warning("An automatic transition has no condition.", at_key=True),

@@ -64,7 +64,7 @@ def with_value(pointer: str, value: object) -> Document:
         (f"{RUN}/0", "email", "wrong_type", "", None),
         (f"{RUN}/0/onFailure", "stop", "unknown_choice", "", None),
         (f"{RUN}/0/compensate", True, "wrong_type", "", None),
-        (f"{RUN}/0/retry/attempts", 0, "wrong_type", "", None),
+        (f"{RUN}/0/retry/attempts", 0, "out_of_range", "", None),
         (f"{RUN}/0/when", "data.a >", "invalid_expression", "", None),
         (f"{RUN}/1/parallel", {}, "wrong_type", "", None),
         (f"{RUN}/3/inclusive/0", {"do": []}, "missing_key", "", None),

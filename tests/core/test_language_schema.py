@@ -17,6 +17,7 @@ from nexus.core.language import (
     KEYS,
     LATER_KEYS,
     NO_EFFECT_YET,
+    NO_EFFECT_YET_VALUES,
     ON_FAILURE,
     PICKS,
     SCHEMA_ID,
@@ -53,7 +54,10 @@ STRUCTURAL = {
 }
 # What is text with a language of its own: the schema finds some of it, and never more than the
 # compiler does.
-IN_PART = {"invalid_duration", "invalid_ratio", "invalid_expression", "invalid_schema"}
+IN_PART = {
+    *("invalid_duration", "invalid_ratio", "out_of_range"),
+    *("invalid_expression", "invalid_schema"),
+}
 # Found before there is a document to look at.
 OF_THE_TEXT = {"invalid_text", "invalid_number", "too_deep"}
 # All others are about what names refer to and what conditions mean: beyond a schema.
@@ -61,6 +65,7 @@ OF_THE_TEXT = {"invalid_text", "invalid_number", "too_deep"}
 STEP: list[Any] = [
     {
         "channel": "email",
+        "name": "welcome",
         "with": {"to": "x"},
         "compensate": False,
         "retry": {"attempts": 3, "initial": "1s", "backoff": 2, "max": "1m"},
@@ -68,8 +73,8 @@ STEP: list[Any] = [
         "onFailure": "continue",
         "when": "data.a > 1",
     },
-    {"parallel": [{"wait": "3 days"}], "when": {"role_check": "boss"}},
-    {"sequence": [{"set": {"a": "1 + 1", "b": None}}]},
+    {"parallel": [{"wait": "3 days"}, [{"wait": "1h"}]], "when": "data.a > 1"},
+    {"sequence": [[{"set": {"a": "1 + 1", "b": None}}]]},
     {"inclusive": [{"when": "data.a > 1", "do": {"start": "other"}}], "default": []},
     {"exclusive": [{"when": "data.a > 1", "do": [{"start": "other"}]}], "default": {"wait": "1h"}},
     {"task": {"title": "Call", "assign": {"users": ["ann"], "pick": "round_robin"}}},
@@ -301,6 +306,10 @@ def test_the_schema_says_of_what_has_no_effect_yet_that_it_has_none() -> None:
         said = f"No effect yet in this version: {what}."
         assert said in found["properties"][key]["description"], (kind, key)
     assert definition_schema().count("No effect yet") == len(NO_EFFECT_YET)
+    for (kind, key, value), what in NO_EFFECT_YET_VALUES.items():
+        (found,) = (o for o in objects(SCHEMA) if tuple(o["properties"]) == KEYS[kind])
+        said = f"{value!r} has no effect yet in this version: {what}."
+        assert said in found["properties"][key]["description"], (kind, key)
 
 
 def test_the_schema_lists_the_same_words() -> None:

@@ -11,8 +11,9 @@ import pytest
 from nexus.core import DefinitionError, Problem, load_definition
 from nexus.core.compiler.reader import MOST_WARNINGS
 from nexus.core.json_text import MAX_BYTES, MAX_DEPTH
-from nexus.core.language import MOST_STAGES
+from nexus.core.language import MOST_STAGES, MOST_STEPS
 from nexus.core.problem_codes import PROBLEM_CODES
+from tests.core.kinds import Kinds
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "problems"
@@ -28,6 +29,12 @@ LARGE = {
             "entities": {"lead": {"stages": [f"s{i}" for i in range(MOST_STAGES + 1)]}},
         }
     ),
+    "too_many_steps": json.dumps(
+        {
+            "id": "example",
+            "entities": {"lead": {"stages": [{"id": "new", "run": [{"wait": "1h"}] * MOST_STEPS}]}},
+        }
+    ),
     "too_many_warnings": json.dumps(
         {"id": "example", **{f"key-{i}": i for i in range(MOST_WARNINGS + 1)}}
     ),
@@ -39,7 +46,7 @@ OF_FILES = {"defined_twice"}
 
 def problems_of(text: str) -> tuple[Problem, ...]:
     try:
-        return load_definition(text, "example.json").warnings
+        return load_definition(text, "example.json", Kinds()).warnings
     except DefinitionError as error:
         return error.problems
 

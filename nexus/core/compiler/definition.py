@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from nexus.core.channel_kinds import ChannelKinds
+from nexus.core.compiler.checks.channels import ChannelChecks
 from nexus.core.compiler.entities import compile_entities
 from nexus.core.compiler.later import check_later
 from nexus.core.compiler.reader import (
@@ -62,12 +64,16 @@ class Compiled:
     warnings: tuple[Problem, ...]
 
 
-def load_definition(text: str | bytes, source: str = "") -> Compiled:
+def load_definition(
+    text: str | bytes, source: str = "", channels: ChannelKinds | None = None
+) -> Compiled:
     """Read, check and compile a definition.
 
     Args:
         text: JSON, at most 1 MiB, UTF-8 where it is bytes.
         source: File name for messages.
+        channels: The channels that there are; None where nothing is known of them, and so nothing
+            said.
 
     Raises:
         DefinitionError: It cannot run; carries every problem, with line and column (the
@@ -83,6 +89,8 @@ def load_definition(text: str | bytes, source: str = "") -> Compiled:
         if program is not None and isinstance(document, dict):
             check_later(problems, document)
             remark(problems, program, document)
+            if channels is not None:
+                _check_channels(ChannelChecks(problems, program, channels), problems, program)
     except TooManyProblems:
         program = None
     found = _located(_worth_telling(problems), text, source)
@@ -112,6 +120,17 @@ def program_of(text: str) -> Program:
     if program is None or problems.any_error:
         raise DefinitionError(_located(problems.found, text, ""))
     return program
+
+
+def _check_channels(checks: ChannelChecks, problems: Problems, program: Program) -> None:
+    if not problems.any_error_below("/channels"):
+        checks.check_settings("/channels")
+    for name, entity in program.entities.items():
+        place = below(below("/entities", name), "stages")
+        for index, stage in enumerate(entity.stages.values()):
+            here = below(place, index)
+            if stage.run is not None and not problems.any_error_below(place):
+                checks.check_run(stage.run, here)
 
 
 def _worth_telling(problems: Problems) -> list[Problem]:

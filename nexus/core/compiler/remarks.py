@@ -5,13 +5,14 @@ Each part is looked at only where what it builds on is sound, so that one mistak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from nexus.core.compiler.checks.facts import EntityFacts, Facts, known_data
+from nexus.core.compiler.checks.facts import EntityFacts, Facts, known_data, site_of
 from nexus.core.compiler.checks.flow import check_stages, check_turns
 from nexus.core.compiler.checks.loops import check_loops
 from nexus.core.compiler.checks.names import check_fields, check_names
 from nexus.core.compiler.checks.people import check_assigned, check_people
+from nexus.core.compiler.checks.runs import RunChecks
 from nexus.core.compiler.checks.truth import check_truth
 from nexus.core.compiler.checks.types import Types, check_computed
 from nexus.core.compiler.checks.written import (
@@ -24,7 +25,7 @@ from nexus.core.compiler.checks.written import (
 )
 from nexus.core.compiler.reader import Problems, below
 from nexus.core.expressions.nodes import Node
-from nexus.core.program import Entity, Program, Transition
+from nexus.core.program import Entity, Program, Stage, Transition
 
 Document = Mapping[str, object]
 
@@ -63,7 +64,8 @@ class _Remarks:
             known = None if own is None else own | written_elsewhere
             shared[name] = EntityFacts(program, entity, known)
         for transition in program.transitions.values():
-            facts = Facts(shared[transition.entity], transition)
+            own_facts = shared[transition.entity]
+            facts = Facts(own_facts, site_of(own_facts.entity, transition))
             self._facts[transition.name] = facts
             body = self._transitions[transition.name]
             faulty = set[Node]()
@@ -75,9 +77,12 @@ class _Remarks:
             if sound_data and not problems.any_error_below(below(place, "input")):
                 faulty = self._values(transition, facts)
             self._verdict(transition, facts, faulty)
+            self._interrupts(transition)
             if sound_roles:
                 tree_or_none = self._trees.get(transition.name)
                 check_people(problems, program, transition, body, tree_or_none)
+        for name in program.entities:
+            self._runs(shared[name], sound_data)
         if problems.any_error_below("/transitions", "/entities"):
             return  # what is missing there would be missed in the flow as well
         for name, entity in program.entities.items():
@@ -122,7 +127,7 @@ class _Remarks:
                 check_computed(types, written, facts, computed)
             else:
                 types.kinds(written.expression.tree)
-        check_fields(problems, facts)
+        check_fields(problems, facts, transition)
         return faulty
 
     def _verdict(self, transition: Transition, facts: Facts, faulty: set[Node]) -> None:
@@ -133,6 +138,23 @@ class _Remarks:
             verdict = check_truth(self._problems, facts, tree, faulty)
         self._verdicts[transition.name] = verdict
 
+    def _interrupts(self, transition: Transition) -> None:
+        stages = self._program.entities[transition.entity].stages
+        if transition.interrupts and not any(stages[s].run for s in transition.sources):
+            self._problems(
+                "nothing_to_interrupt",
+                below(below("/transitions", transition.name), "interrupts"),
+                f"{transition.name!r} has nothing to interrupt: no stage that it leaves has a "
+                "'run'.",
+                expected="'run' in one of its stages, or no 'interrupts'",
+            )
+
+    def _runs(self, shared: EntityFacts, sound_data: bool) -> None:
+        for stage, body, place in _staged(shared.entity, self._entities[shared.entity.name]):
+            if stage.run is not None and not self._problems.any_error_below(place):
+                checks = RunChecks(self._problems, shared, stage, stage.run, sound_data=sound_data)
+                checks.check(body["run"], below(place, "run"))
+
     def _flow(self, entity: Entity) -> None:
         problems, verdicts = self._problems, self._verdicts
         check_stages(problems, entity)
@@ -141,7 +163,12 @@ class _Remarks:
         check_turns(problems, entity, verdicts)
         for transition in self._program.transitions.values():
             is_own = transition.entity == entity.name
-            if is_own and transition.trigger.kind == "auto" and transition.condition is None:
+            if (
+                is_own
+                and transition.trigger.kind == "auto"
+                and transition.condition is None
+                and not _follows_runs(entity, transition)
+            ):
                 problems(
                     "auto_without_condition",
                     below("/transitions", transition.name),
@@ -154,3 +181,19 @@ class _Remarks:
 def _section(document: Document, key: str) -> dict[str, Document]:
     section = document.get(key)
     return section if isinstance(section, dict) else {}
+
+
+def _staged(entity: Entity, document: Document) -> Iterator[tuple[Stage, Document, str]]:
+    """The stages that are written as objects, with that and its place."""
+    listed = document.get("stages")
+    place = below(below("/entities", entity.name), "stages")
+    for index, body in enumerate(listed if isinstance(listed, list) else ()):
+        id_ = body.get("id") if isinstance(body, dict) else None
+        if isinstance(id_, str) and id_ in entity.stages:
+            yield entity.stages[id_], body, below(place, index)
+
+
+def _follows_runs(entity: Entity, transition: Transition) -> bool:
+    """Whether an automatic transition waits for the join of a run, wherever it leaves from."""
+    runs = all(entity.stages[stage].run is not None for stage in transition.sources)
+    return runs and not transition.interrupts

@@ -1,15 +1,16 @@
-"""What is known of the names that the expressions of one transition see."""
+"""What is known of the names that the expressions of one transition or step see."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from nexus.core.expressions.nodes import Path
 from nexus.core.expressions.values import Kind, kind_of
-from nexus.core.program import Entity, Program, Transition
+from nexus.core.program import Entity, Program, Transition, TriggerKind
 from nexus.core.schemas import DataSchema
+from nexus.core.steps import SetStep, Step, WaitForStep
 
 Kinds = frozenset[Kind]
 Scalar = str | int | float | bool | None
@@ -51,9 +52,14 @@ _OF_SCOPE: Mapping[str, tuple[Kind, ...]] = {
     "event.type": ("string",),
     "event.data": ("map",),
     "input": ("map",),
-    "steps": ("map",),
     "metrics": ("map",),
     "now": ("datetime",),
+}
+# How a step can stand, by its kind; `running` is seen beside it, and by what interrupts.
+OUTCOMES: Mapping[str, tuple[str, ...]] = {
+    "channel": ("done", "failed", "timed_out", "skipped", "cancelled", "running"),
+    "task": ("done", "skipped", "cancelled", "running"),
+    "waitFor": ("done", "timed_out", "skipped", "cancelled", "running"),
 }
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
@@ -76,7 +82,7 @@ class About:
 
 
 class EntityFacts:
-    """What the expressions of all transitions of an entity can rely on.
+    """What all expressions about the records of an entity can rely on.
 
     Attributes:
         program: The definition.
@@ -105,26 +111,80 @@ class EntityFacts:
         return found
 
 
-class Facts:
-    """What one transition's expressions can rely on.
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where expressions stand: a transition, or a step of a stage's run.
 
     Attributes:
-        shared: What it has in common with the other transitions of its entity.
-        transition: Whose expressions they are.
+        kind: What takes the transition; `step` for a step, which nobody takes.
+        taken: How that is told, such as "'qualify' is taken by a clock".
+        name: How the whole is told, such as "'qualify'".
+        stages: Those that the record can be in.
+        input: Schema of the action's data.
+        event: The event that it sees; None where it sees none.
+        converted: `convert` takes it as well.
+        open: The record has not ended.
+        steps: The steps that `steps` shows, by name; those that cannot have begun are None.
     """
 
-    def __init__(self, shared: EntityFacts, transition: Transition) -> None:
+    kind: TriggerKind | Literal["step"]
+    taken: str
+    name: str
+    stages: tuple[str, ...]
+    input: DataSchema | None = None
+    event: str | None = None
+    converted: bool = False
+    open: bool = True
+    steps: Mapping[str, Step | None] = field(default_factory=dict)
+
+
+def site_of(entity: Entity, transition: Transition) -> Site:
+    """Where a transition's expressions stand."""
+    trigger = transition.trigger
+    by = {
+        "action": "by an action",
+        "auto": "by itself",
+        "event": f"by the event {trigger.event!r}",
+        "after": "by a clock",
+    }[trigger.kind]
+    steps: dict[str, Step | None] = {}
+    for stage in transition.sources:
+        run = entity.stages[stage].run
+        if run is not None:
+            for name, path in run.paths.items():
+                steps.setdefault(name, run.by_path[path])
+    return Site(
+        kind=trigger.kind,
+        taken=f"{transition.name!r} is taken {by}",
+        name=repr(transition.name),
+        stages=transition.sources,
+        input=transition.input,
+        event=trigger.event if trigger.kind == "event" else None,
+        converted=entity.is_taken_by_convert(transition),
+        steps=steps,
+    )
+
+
+class Facts:
+    """What the expressions at one place can rely on.
+
+    Attributes:
+        shared: What it has in common with other places of its entity.
+        site: The place.
+    """
+
+    def __init__(self, shared: EntityFacts, site: Site) -> None:
         self.shared = shared
         self.program = shared.program
         self.entity = shared.entity
         self.known = shared.known
-        self.transition = transition
+        self.site = site
         self._others: dict[Path, About] = {}
 
     def judges_input(self) -> list[DataSchema]:
         """The schemas that an action's data has to fit."""
-        if self.transition.input is not None:
-            return [self.transition.input]
+        if self.site.input is not None:
+            return [self.site.input]
         return [] if self.program.data_schema is None else [self.program.data_schema]
 
     def about(self, path: Path) -> About:
@@ -138,23 +198,43 @@ class Facts:
         return found
 
     def _about_other(self, path: Path) -> About:
-        transition = self.transition
+        site = self.site
+        if path.root == "steps":
+            return self._about_steps(path)
         if path.root == "input" and path.keys:
-            by_hand = transition.trigger.kind == "action"
+            by_hand = site.kind == "action"
             return _about(schemas_at(self.judges_input() if by_hand else (), path.keys), None)
         name = str(path)
         own = _OF_SCOPE.get(name)
         kinds: Kinds | None = None if own is None else frozenset(own)
         match name:
             case "record.stage":
-                return About(kinds, transition.sources, always_there=True)
+                return About(kinds, site.stages, always_there=True)
             case "record.entity":
                 return About(kinds, (self.entity.name,), always_there=True)
-            case "record.status":
+            case "record.status" if site.open:
                 return About(kinds, ("open",), always_there=True)
-            case "event.type" if transition.trigger.kind == "event":
-                return About(kinds, (transition.trigger.event,), always_there=True)
+            case "event.type" if site.event is not None:
+                return About(kinds, (site.event,), always_there=True)
         return About(kinds)
+
+    def _about_steps(self, path: Path) -> About:
+        """What is known of `steps`, of a step in it, and of what it shows."""
+        if len(path.keys) < 2:
+            return About(frozenset(("map",)))
+        step = self.site.steps.get(str(path.keys[0]))
+        if step is None:
+            return About(None)
+        match path.keys[1:]:
+            case ("outcome",):
+                return About(frozenset(("string",)), OUTCOMES[step.kind])
+            case ("event", "type") if isinstance(step, WaitForStep):
+                return About(frozenset(("string",)), (step.event,))
+            case ("by",):
+                return About(frozenset(("string",)))
+            case ("event",) | ("data",) | ("event", "data"):
+                return About(frozenset(("map",)))
+        return About(None)
 
 
 def schemas_at(
@@ -231,6 +311,10 @@ def known_data(program: Program, entity: str) -> set[str] | None:
     if not named:
         return None
     known = {key for properties in named for key in properties}
+    for stage in program.entities[entity].stages.values():
+        for step in stage.run.by_path.values() if stage.run is not None else ():
+            if isinstance(step, SetStep):
+                known.update(computed.key for computed in step.set)
     for transition in program.transitions.values():
         if transition.entity == entity:
             known.update(computed.key for computed in transition.set)

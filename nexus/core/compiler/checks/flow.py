@@ -138,7 +138,7 @@ def check_turns(report: Report, entity: Entity, verdicts: Verdicts) -> None:
     for stage in entity.stages.values():
         if stage.final:
             continue
-        hidden = dict(_hidden(entity.exits[stage.id], verdicts))
+        hidden = dict(_hidden(entity.exits[stage.id], verdicts, runs=stage.run is not None))
         before.update({name: first for name, first in hidden.items() if name not in before})
         free |= {t.name for t in every_exit(entity.exits[stage.id]) if t.name not in hidden}
     for name, first in before.items():
@@ -153,8 +153,12 @@ def check_turns(report: Report, entity: Entity, verdicts: Verdicts) -> None:
             )
 
 
-def _hidden(exits: Exits, verdicts: Verdicts) -> Iterator[tuple[str, Transition]]:
-    """(transition out of a stage, the one that is always taken before it)."""
+def _hidden(exits: Exits, verdicts: Verdicts, *, runs: bool) -> Iterator[tuple[str, Transition]]:
+    """(transition out of a stage, the one that is always taken before it).
+
+    While the stage runs something, only what interrupts is taken; what came meanwhile has its
+    turn before any automatic transition (R7).
+    """
 
     def always(transition: Transition) -> bool:
         return verdicts[transition.name] is True
@@ -162,21 +166,28 @@ def _hidden(exits: Exits, verdicts: Verdicts) -> Iterator[tuple[str, Transition]
     at_once = next(filter(always, exits.auto), None)
     if at_once is not None:
         position = exits.auto.index(at_once)
-        for transition in (*exits.auto[position + 1 :], *exits.action, *exits.event, *exits.after):
-            yield transition.name, at_once
-        return
+        later = exits.auto[position + 1 :]
+        waits = runs and not at_once.interrupts
+        others = exits.action if waits else (*exits.action, *exits.event, *exits.after)
+        for transition in (*later, *others):
+            if not waits or not transition.interrupts:
+                yield transition.name, at_once
+        if not waits:
+            return
     first_of_event: dict[str, Transition] = {}
     for transition in exits.event:
         event = transition.trigger.event
         if event in first_of_event:
-            yield transition.name, first_of_event[event]
+            if not (runs and transition.interrupts and not first_of_event[event].interrupts):
+                yield transition.name, first_of_event[event]
         elif always(transition):
             first_of_event[event] = transition
     due = sorted(exits.after, key=lambda transition: transition.trigger.after)
     soonest = next(filter(always, due), None)
     if soonest is not None:
         for transition in due[due.index(soonest) + 1 :]:
-            yield transition.name, soonest
+            if not (runs and transition.interrupts and not soonest.interrupts):
+                yield transition.name, soonest
 
 
 def _why(first: Transition) -> str:

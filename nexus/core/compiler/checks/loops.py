@@ -11,7 +11,8 @@ from nexus.core.compiler.checks.truth import is_settled
 from nexus.core.compiler.checks.written import Leaf, Tree, join, leaves, paths_at
 from nexus.core.compiler.reader import below
 from nexus.core.errors import Report
-from nexus.core.program import Entity, Transition
+from nexus.core.program import Entity, Stage, Transition
+from nexus.core.steps import ChannelStep, SetStep, TaskStep, WaitForStep, WaitStep
 
 _MOST_TRIED = 200  # ways into a circle that are looked at, of one entity
 # What stays as it is while a record walks in a circle by itself.
@@ -64,13 +65,19 @@ def _edges(entity: Entity, verdicts: Verdicts) -> dict[str, list[Transition]]:
     """The automatic transitions that can be taken, by the stage that they leave."""
     edges: dict[str, list[Transition]] = {}
     for stage in entity.stages.values():
-        for transition in () if stage.final else entity.exits[stage.id].auto:
+        for transition in () if stage.final or _takes_time(stage) else entity.exits[stage.id].auto:
             verdict = verdicts[transition.name]
             if verdict is not False:
                 edges.setdefault(stage.id, []).append(transition)
             if verdict is True:
                 break  # those after it never have their turn
     return edges
+
+
+def _takes_time(stage: Stage) -> bool:
+    """Whether what it runs may wait for something, so that a circle through it is no haste."""
+    steps = stage.run.by_path.values() if stage.run is not None else ()
+    return any(isinstance(s, ChannelStep | TaskStep | WaitStep | WaitForStep) for s in steps)
 
 
 def _endless(edges: Mapping[str, list[Transition]], verdicts: Verdicts) -> list[Edge]:
@@ -133,6 +140,10 @@ def _keeps_going(
 ) -> bool:
     """Whether the conditions can hold all at once, and nothing on the way changes that."""
     changed = {computed.key for transition in cycle for computed in transition.set}
+    for transition in cycle:
+        run = entity.stages[transition.target].run
+        for step in run.by_path.values() if run is not None else ():
+            changed.update(one.key for one in (step.set if isinstance(step, SetStep) else ()))
     assigns = any(entity.stages[transition.target].assign for transition in cycle)
     conditions = [trees[t.name] for t in cycle if t.name in trees]
     for tree in conditions:

@@ -7,7 +7,7 @@ from nexus.core.compiler.checks.written import Written, computed_of, paths_at
 from nexus.core.compiler.reader import below
 from nexus.core.errors import Report, nearest
 from nexus.core.expressions.nodes import Node, Path
-from nexus.core.language import MEMBERS
+from nexus.core.language import MEMBERS, STEP_MEMBERS
 from nexus.core.program import Entity, Transition
 from nexus.core.reasons import several
 from nexus.core.schemas import DataSchema
@@ -28,6 +28,8 @@ def check_names(report: Report, facts: Facts, written: Written) -> None:
             _input(report, facts, written, path, node)
         elif path.root == "event":
             _event(report, facts, written, path, node)
+        elif path.root == "steps":
+            _steps(report, facts, written, path, node)
         elif _leads_somewhere(report, facts, written, path, node):
             fine.add(str(path))
 
@@ -99,14 +101,13 @@ def _likely(key: str, known: set[str]) -> str | None:
 
 
 def _input(report: Report, facts: Facts, written: Written, path: Path, node: Node) -> None:
-    transition = facts.transition
-    if transition.trigger.kind != "action":
+    site = facts.site
+    if site.kind != "action":
         written.tell(
             report,
             "unknown_input",
             node,
-            f"There is no input here: {transition.name!r} is taken {_taken_by(transition)}, "
-            "and only an action brings some.",
+            f"There is no input here: {site.taken}, and only an action brings some.",
             expected="data, record or event",
         )
         return
@@ -115,10 +116,10 @@ def _input(report: Report, facts: Facts, written: Written, path: Path, node: Nod
         return
     known = {key for properties in judges for key in properties}
     key = str(path.keys[0])
-    if transition.input is None and facts.known is not None:
+    if site.input is None and facts.known is not None:
         known |= facts.known
     if key not in known:
-        whose = f"input of {transition.name!r}" if transition.input else "dataSchema"
+        whose = f"input of {site.name}" if site.input else "dataSchema"
         written.tell(
             report,
             "unknown_input",
@@ -130,17 +131,58 @@ def _input(report: Report, facts: Facts, written: Written, path: Path, node: Nod
 
 
 def _event(report: Report, facts: Facts, written: Written, path: Path, node: Node) -> None:
-    transition = facts.transition
-    if transition.trigger.kind == "event":
+    site = facts.site
+    if site.event is not None:
         _member(report, facts, written, path, node)
         return
+    of_step = site.kind == "step"
     written.tell(
         report,
         "unknown_member",
         node,
-        f"There is no event here: {transition.name!r} is taken {_taken_by(transition)}.",
-        expected='"on": {"event": …}',
+        "There is no event here: steps in the 'then' of a 'waitFor' alone see one."
+        if of_step
+        else f"There is no event here: {site.taken}.",
+        expected="steps.<name>.event of a 'waitFor' before" if of_step else '"on": {"event": …}',
     )
+
+
+def _steps(report: Report, facts: Facts, written: Written, path: Path, node: Node) -> None:
+    if not path.keys:
+        return
+    name, known = str(path.keys[0]), facts.site.steps
+    there = [one for one, step in known.items() if step is not None]
+    if name not in there:
+        late = name in known
+        where = several(map(repr, facts.site.stages), " and ")
+        what = f"steps.{name}, " if name.isidentifier() else f"steps[{name!r}], "
+        written.tell(
+            report,
+            "unknown_step",
+            node,
+            f"This reads {what}"
+            + (
+                "a step that has not begun when this is looked at."
+                if late
+                else f"and no step of {where} has that name."
+            ),
+            expected=several(f"steps.{one}" for one in there) or "'name' on a step",
+            suggestion=None if late else nearest(name, there),
+        )
+        return
+    step = known[name]
+    assert step is not None
+    members = STEP_MEMBERS[step.kind]
+    if len(path.keys) > 1 and path.keys[1] not in members:
+        key = str(path.keys[1])
+        written.tell(
+            report,
+            "unknown_member",
+            node,
+            f"There is no {key!r} in steps.{name}; a {step.kind} has {', '.join(members)}.",
+            expected=", ".join(f"steps.{name}.{member}" for member in members),
+            suggestion=nearest(key, members),
+        )
 
 
 def _member(report: Report, facts: Facts, written: Written, path: Path, node: Node) -> bool:
@@ -165,35 +207,14 @@ def _member(report: Report, facts: Facts, written: Written, path: Path, node: No
     return False
 
 
-def _taken_by(transition: Transition) -> str:
-    trigger = transition.trigger
-    return {
-        "action": "by an action",
-        "auto": "by itself",
-        "event": f"by the event {trigger.event!r}",
-        "after": "by a clock",
-    }[trigger.kind]
-
-
-def check_fields(report: Report, facts: Facts) -> None:
+def check_fields(report: Report, facts: Facts, transition: Transition) -> None:
     """Report data that a transition writes where it can never be kept."""
-    transition = facts.transition
     creates = transition.creates
     created = facts.program.entities[creates.entity] if creates else None
     for section, computed, pointer in computed_of(transition):
         entity = facts.entity if section == "set" else created
         assert entity is not None
-        closed = _closed(facts, entity, computed.key)
-        if closed is not None:
-            whose, names = closed
-            report(
-                "unknown_field",
-                pointer,
-                f"{whose} have no {computed.key!r}: {transition.name!r} would always be refused.",
-                expected=several(sorted(names)) or None,
-                found=computed.key,
-                suggestion=_likely(computed.key, set(names)),
-            )
+        check_field(report, facts, entity, computed.key, pointer)
     if creates is None or created is None or created.fields is None:
         return
     required = created.fields.schema.get("required")
@@ -206,6 +227,22 @@ def check_fields(report: Report, facts: Facts) -> None:
             f"Every {created.name} must have {several(map(repr, lacking), ' and ')}, and this "
             f"creates one without: {transition.name!r} would always be refused.",
             expected=f"{lacking[0]!r} in 'data'",
+        )
+
+
+def check_field(report: Report, facts: Facts, entity: Entity, key: str, pointer: str) -> None:
+    """Report a key that is written where it can never be kept."""
+    closed = _closed(facts, entity, key)
+    if closed is not None:
+        whose, names = closed
+        what = "this step would always fail" if facts.site.kind == "step" else ""
+        report(
+            "unknown_field",
+            pointer,
+            f"{whose} have no {key!r}: {what or f'{facts.site.name} would always be refused'}.",
+            expected=several(sorted(names)) or None,
+            found=key,
+            suggestion=_likely(key, set(names)),
         )
 
 

@@ -56,7 +56,9 @@ def check_assigned(report: Report, program: Program, entity: Entity, body: Docum
         place = below(below(below("/entities", entity.name), "stages"), index)
         here = below(place, "assign")
         if program.can is not None:
-            _declared(report, program, assign.get("roles"), below(here, "roles"), "This assigns")
+            check_declared(
+                report, program, assign.get("roles"), below(here, "roles"), "This assigns"
+            )
         stage = list(entity.stages.values())[index]
         if stage.assign is not None and not stage.assign.roles:
             _quorum(report, assign.get("strategy"), below(here, "strategy"), stage.assign.users)
@@ -79,7 +81,7 @@ def _takers(
     by = body.get("by")
     if isinstance(by, dict):
         named = by.get("roles")
-        _declared(report, program, named, below(below(place, "by"), "roles"), "'by' names")
+        check_declared(report, program, named, below(below(place, "by"), "roles"), "'by' names")
         for role, here in _named(named, below(below(place, "by"), "roles")):
             if role in program.can and role not in able:
                 report(
@@ -121,7 +123,16 @@ def _roles_checked(report: Report, program: Program, check: Check) -> None:
         _one_declared(report, program, role, below(check.pointer, "role_check"), "This asks for")
 
 
-def _declared(report: Report, program: Program, value: object, place: str, said: str) -> None:
+def check_declared(report: Report, program: Program, value: object, place: str, said: str) -> None:
+    """Report roles that the definition's `roles` do not have.
+
+    Args:
+        report: Takes them.
+        program: One that has `roles`.
+        value: A role, or a list of them.
+        place: Its pointer.
+        said: How the sentence about it begins.
+    """
     for role, here in _named(value, place):
         _one_declared(report, program, role, here, said)
 

@@ -56,18 +56,17 @@ class _Judge:
         return verdict
 
     def _check(self, check: Check) -> bool | None:
-        kind = self._facts.transition.trigger.kind
-        if kind not in ("auto", "after") or check.membership.paths != ("actor.roles",):
+        site = self._facts.site
+        nobody = site.kind in ("auto", "after", "step")
+        if not nobody or check.membership.paths != ("actor.roles",):
             return None
-        if self._facts.entity.is_taken_by_convert(self._facts.transition):
+        if site.converted:
             return None  # then somebody acts after all
         if self._report is not None:
             self._report(
                 "always_false",
                 check.pointer,
-                "This asks for a role, and nobody acts here: "
-                f"{self._facts.transition.name!r} is taken "
-                f"{'by itself' if kind == 'auto' else 'by a clock'}.",
+                f"This asks for a role, and nobody acts here: {site.taken}.",
                 expected="a condition on data, or an action",
             )
         return False
