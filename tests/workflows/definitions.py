@@ -67,3 +67,21 @@ def clocked(**after: str) -> str:
         entities={"lead": {"stages": stages}},
         transitions=transitions,
     )
+
+
+QUICKLY = {"attempts": 2, "initial": "0.05s"}
+
+
+def call(channel: str, **more: Any) -> dict[str, Any]:
+    """A step that calls a channel of `ScriptedChannels`, tried again at once."""
+    return {"channel": channel, "retry": QUICKLY, **more}
+
+
+def running(*run: Any, **finish: Any) -> str:
+    """A lead whose first stage runs these steps together; `finish` leaves it, if it can."""
+    return _text(
+        id="running",
+        version="1.0.0",
+        entities={"lead": {"stages": [{"id": "new", "run": list(run)}, "done"]}},
+        transitions={"finish": {"from": "new", "to": "done", **finish}},
+    )

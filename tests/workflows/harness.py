@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from activities.authentication import AuthenticationActivities
+from activities.channels import Caller, ChannelActivities
 from activities.projection import ProjectionActivities
-from nexus.core.commands import Act, Actor, AddRecord, ReceiveEvent, Start, dump_command
+from nexus.core.commands import Act, Actor, Start, WireCommand, dump_command
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.state import Subject
 from storage.chain import verify_chain
@@ -38,7 +39,7 @@ from storage.instances import get
 from storage.scope import reading
 from workflows.contract import CAN, COMMAND, WORKFLOW, InstanceInput, workflow_id
 from workflows.contract import SNAPSHOT as SNAPSHOT_QUERY
-from workflows.worker import build_worker
+from workflows.worker import build_channel_worker, build_worker
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 ANN, BOB, ADMIN = Actor("ann"), Actor("bob"), Actor("root", ("admin",))
@@ -74,16 +75,36 @@ class Harness:
 
     @asynccontextmanager
     async def worker(
-        self, project: Callable[[str], str] | None = None, **options: Any
+        self,
+        project: Callable[[str], str] | None = None,
+        *,
+        channels: Caller | None = None,
+        **options: Any,
     ) -> AsyncIterator[Worker]:
-        """A worker; `project` stands in for the activity that writes projections."""
+        """A worker; `project` stands in for the activity that writes projections.
+
+        With `channels` it makes channel calls as well.
+        """
         activities: list[Callable[..., Any]] = [
             project or ProjectionActivities(self.engine).project,
             AuthenticationActivities(SECRET).authenticate,
         ]
         # In the sandbox, which complains of what a workflow must not do; production goes without.
         options = {"sandboxed": True, **options}
-        async with build_worker(self.client, self.task_queue, activities, **options) as worker:
+        async with AsyncExitStack() as stack:
+            if channels is not None:
+                await stack.enter_async_context(self.channel_worker(channels))
+            yield await stack.enter_async_context(
+                build_worker(self.client, self.task_queue, activities, **options)
+            )
+
+    @asynccontextmanager
+    async def channel_worker(self, channels: Caller, **options: Any) -> AsyncIterator[Worker]:
+        """A worker that makes channel calls, and nothing else."""
+        activities = [ChannelActivities(channels).call_channel]
+        async with build_channel_worker(
+            self.client, self.task_queue, activities, **options
+        ) as worker:
             yield worker
 
     def start_operation(
@@ -132,7 +153,7 @@ class Harness:
         return answer, self.client.get_workflow_handle(started.id, first_execution_run_id=first)
 
     async def send(
-        self, handle: Handle, command: Act | AddRecord | ReceiveEvent, command_id: str | None = None
+        self, handle: Handle, command: WireCommand, command_id: str | None = None
     ) -> Snapshot | None:
         """One command, answered once it is projected."""
         answer: Snapshot | None = await handle.execute_update(
@@ -265,6 +286,31 @@ async def eventually(
             return
         assert time.monotonic() < until, f"{what} has not come true within {seconds:g} s"
         await asyncio.sleep(0.03)
+
+
+async def until_joined(harness: Harness, handle: Handle, seconds: float = 20) -> Snapshot:
+    """Waits for the run of the first record to join; the instance as the workflow has it then."""
+    found: list[Snapshot] = []
+
+    async def joined() -> bool:
+        snapshot = await harness.snapshot(handle)
+        assert snapshot is not None
+        found.append(snapshot)
+        return not snapshot.records[0].running
+
+    await eventually(joined, seconds=seconds, what="the join")
+    return found[-1]
+
+
+async def agree(harness: Harness, handle: Handle) -> None:
+    """Waits until SQL says what the workflow says, which decides before it writes."""
+
+    async def agreed() -> bool:
+        snapshot = await harness.snapshot(handle)
+        assert snapshot is not None
+        return same(snapshot, harness.stored(snapshot.instance.id))
+
+    await eventually(agreed, what="the projection")
 
 
 def temporal_command(cli: Path, address: str, *arguments: str) -> str:

@@ -1,0 +1,125 @@
+"""The activity that calls a channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Protocol
+
+import msgspec
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from nexus.contracts import ChannelError
+from nexus.core.calls import GRACE, CallAnswer, CallRequest
+from nexus.core.durations import format_duration
+from nexus.core.steps import DEFAULT_TIMEOUT
+
+MOST_RESPONSE = 65_536  # bytes of an answer as JSON; instances keep fewer
+BEAT = 2.0  # seconds between two signs of life; calls that are shorter give none
+
+_log = structlog.get_logger(__name__)
+
+
+class Caller(Protocol):
+    """Who makes the calls: `nexus.channels.Channels`."""
+
+    async def call(self, request: CallRequest, *, attempt: int, timeout: timedelta) -> object:  # noqa: ASYNC109
+        """Make one try of a call, within that time. Raises ChannelError."""
+        ...
+
+
+class ChannelActivities:
+    """Makes calls with the channels that are installed. Needs no database and no secret of ours."""
+
+    def __init__(self, channels: Caller) -> None:
+        self._channels = channels
+
+    @activity.defn(name="call_channel")
+    async def call_channel(self, request: CallRequest) -> CallAnswer:
+        """Make one try of a call.
+
+        While it takes, the server is told that this process lives, and hears
+        from it in turn whether the call is still wanted.
+
+        Args:
+            request: What is to be done.
+
+        Returns:
+            The channel's answer. One that is too large, or no JSON, is not an
+            error, since the call was made: it says so instead.
+
+        Raises:
+            ApplicationError: The try failed; its type is the code of the failure.
+                Temporal tries again unless that is final.
+        """
+        info = activity.info()
+        timeout = (info.start_to_close_timeout or DEFAULT_TIMEOUT + GRACE) - GRACE
+        log = _log.bind(
+            tenant=request.tenant,
+            instance=request.instance,
+            step=request.step,
+            channel=request.channel,
+            attempt=info.attempt,
+        )
+        limit = asyncio.timeout(timeout.total_seconds())
+        try:
+            async with _alive(), limit:
+                response = await self._channels.call(request, attempt=info.attempt, timeout=timeout)
+        except ChannelError as error:
+            log.warning("channel_failed", code=error.code, retried=error.retryable)
+            raise _failed(error, info.attempt) from None
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            log.warning("channel_failed", code="timed_out", retried=True)
+            late = ChannelError(
+                "timed_out",
+                f"{request.channel!r} was not done within {format_duration(timeout)}.",
+            )
+            raise _failed(late, info.attempt) from None
+        return CallAnswer(response=_plain(response), attempts=info.attempt)
+
+
+@asynccontextmanager
+async def _alive() -> AsyncIterator[None]:
+    """Signs of life, for as long as it takes."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            activity.heartbeat()
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+def _failed(error: ChannelError, attempt: int) -> ApplicationError:
+    return ApplicationError(
+        error.message,
+        {"attempts": attempt},
+        type=error.code,
+        non_retryable=not error.retryable,
+        next_retry_delay=error.retry_after,
+        category=ApplicationErrorCategory.BENIGN,  # it was logged, without a traceback
+    )
+
+
+def _plain(response: object) -> object:
+    """The answer as JSON knows it, or why it is left out."""
+    try:
+        encoded = msgspec.json.encode(response)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return {"dropped": f"the answer is no JSON: {error}"}
+    if len(encoded) > MOST_RESPONSE:
+        return {
+            "dropped": f"the answer has {len(encoded):,} bytes, and at most {MOST_RESPONSE:,} "
+            "are taken"
+        }
+    return msgspec.json.decode(encoded)
