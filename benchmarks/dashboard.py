@@ -78,6 +78,7 @@ def lead(n: int, every: int) -> RecordRow:
         users=("ann",) if by_name else (f"user-{n % 500}",),
         roles=("closers",) if hers and not by_name else (f"team-{n % 50}",),
         pending=True,
+        running=False,
         parent=None,
         created_at=at,
         since=at,

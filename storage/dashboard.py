@@ -20,7 +20,11 @@ ASSIGNMENT = columns_of(Assignment)
 SortBy = Literal["since", "due_at"]
 AssignedAs = Literal["user", "role"]
 
-_PLACE = (Key(ASSIGNMENT.instance, str), Key(ASSIGNMENT.record, str))
+_PLACE = (
+    Key(ASSIGNMENT.instance, str),
+    Key(ASSIGNMENT.record, str),
+    Key(ASSIGNMENT.task, str),
+)
 _KEYS: Mapping[SortBy, tuple[Key, ...]] = {
     "since": (Key(ASSIGNMENT.since, datetime), *_PLACE),
     "due_at": (Key(ASSIGNMENT.due_sort, datetime), *_PLACE),
@@ -28,6 +32,7 @@ _KEYS: Mapping[SortBy, tuple[Key, ...]] = {
 _COLUMNS = (
     ASSIGNMENT.instance,
     ASSIGNMENT.record,
+    ASSIGNMENT.task,
     ASSIGNMENT.entity,
     ASSIGNMENT.definition,
     ASSIGNMENT.version,
@@ -37,6 +42,8 @@ _COLUMNS = (
     ASSIGNMENT.kind,
     ASSIGNMENT.assignee,
     ASSIGNMENT.pending,
+    ASSIGNMENT.title,
+    ASSIGNMENT.incidents,
     ASSIGNMENT.since,
     ASSIGNMENT.due_at,
     ASSIGNMENT.due_sort,
@@ -45,18 +52,22 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardRow:
-    """One record on a dashboard.
+    """One record, or one task of it, on a dashboard.
 
     Attributes:
+        task: Id of the task; None where it is the record itself.
+        title: What is to be done for the task.
+        incidents: How many of the record's incidents are open.
         assigned_as: `user` where the user is named, even if a role is as well.
         role: The role it came by; None for `user`.
         pending: It waits for a person.
-        since: When the record entered its stage.
-        due_at: When its next clock comes due.
+        since: When the record entered its stage, or the task was opened.
+        due_at: When the record's next clock comes due.
     """
 
     instance: str
     record: str
+    task: str | None
     entity: str
     definition: str
     version: str
@@ -66,6 +77,8 @@ class DashboardRow:
     assigned_as: AssignedAs
     role: str | None
     pending: bool
+    title: str | None
+    incidents: int
     since: datetime
     due_at: datetime | None
 
@@ -92,7 +105,7 @@ def list_dashboard(
     limit: int = 50,
     cursor: str | None = None,
 ) -> Page[DashboardRow]:
-    """A page of a user's dashboard, each record once.
+    """A page of a user's dashboard, each record and each task once.
 
     Sorted by `due_at`, rows without a deadline come last (first when descending).
 
@@ -142,11 +155,11 @@ def _matches(wanted: DashboardFilter) -> list[Any]:
 
 
 def _once(rows: Iterator[Any]) -> Iterator[Any]:
-    """Rows of one record stand side by side, as they have the same keys."""
-    last: tuple[str, str] | None = None
+    """Rows of one record, or task, stand side by side, as they have the same keys."""
+    last: tuple[str, str, str] | None = None
     for row in rows:
-        if (row.instance, row.record) != last:
-            last = (row.instance, row.record)
+        if (row.instance, row.record, row.task) != last:
+            last = (row.instance, row.record, row.task)
             yield row
 
 
@@ -154,6 +167,7 @@ def _row(row: Any) -> DashboardRow:
     return DashboardRow(
         instance=row.instance,
         record=row.record,
+        task=row.task or None,
         entity=row.entity,
         definition=row.definition,
         version=row.version,
@@ -163,6 +177,8 @@ def _row(row: Any) -> DashboardRow:
         assigned_as=row.kind,
         role=row.assignee if row.kind == "role" else None,
         pending=row.pending,
+        title=row.title,
+        incidents=row.incidents,
         since=row.since,
         due_at=row.due_at,
     )

@@ -11,14 +11,16 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from nexus.core.projection import InstanceRow, RecordRow, Snapshot, TimerRow
+from nexus.core.projection import InstanceRow, RecordRow, Snapshot, TaskRow, TimerRow
+from storage.incidents import open_incidents
 from storage.keyset import Key, Order, Page
 from storage.scope import TenantSession
-from storage.tables import Instance, Record, Timer, columns_of
+from storage.tables import Instance, Record, Task, Timer, columns_of
 
 INSTANCE = columns_of(Instance)
 RECORD = columns_of(Record)
 TIMER = columns_of(Timer)
+TASK = columns_of(Task)
 
 SortBy = Literal["started_at", "updated_at", "id"]
 
@@ -52,6 +54,7 @@ _RECORD = (
     RECORD.users,
     RECORD.roles,
     RECORD.pending,
+    RECORD.running,
     RECORD.parent,
     RECORD.created_at,
     RECORD.since,
@@ -65,6 +68,16 @@ _TIMER = (
     TIMER.name,
     TIMER.trigger_at,
     TIMER.summary,
+)
+_TASK = (
+    TASK.instance,
+    TASK.id,
+    TASK.record,
+    TASK.step,
+    TASK.title,
+    TASK.users,
+    TASK.roles,
+    TASK.since,
 )
 _ID = Key(INSTANCE.id, str)
 _KEYS: Mapping[SortBy, tuple[Key, ...]] = {
@@ -206,11 +219,18 @@ def _snapshots(session: TenantSession, rows: Sequence[InstanceRow]) -> list[Snap
     clocks = sa.select(*_TIMER).where(_in(TIMER.instance, ids))
     for clock in session.execute(clocks.order_by(TIMER.trigger_at, TIMER.id)):
         timers.setdefault(clock.instance, []).append(TimerRow(**_without_instance(clock)))
+    tasks: dict[str, list[TaskRow]] = {}
+    opened = sa.select(*_TASK).where(_in(TASK.instance, ids)).order_by(TASK.since, TASK.id)
+    for task in session.execute(opened):
+        tasks.setdefault(task.instance, []).append(_task(task))
+    incidents = open_incidents(session, ids)
     return [
         Snapshot(
             instance=row,
             records=tuple(records.get(row.id, ())),
             timers=tuple(timers.get(row.id, ())),
+            tasks=tuple(tasks.get(row.id, ())),
+            incidents=tuple(incidents.get(row.id, ())),
         )
         for row in rows
     ]
@@ -229,6 +249,12 @@ def _record(row: Any) -> RecordRow:
     values["table"] = values.pop("typed_table")
     values["users"], values["roles"] = tuple(values["users"]), tuple(values["roles"])
     return RecordRow(**values)
+
+
+def _task(row: Any) -> TaskRow:
+    values = _without_instance(row)
+    values["users"], values["roles"] = tuple(values["users"]), tuple(values["roles"])
+    return TaskRow(**values)
 
 
 def _without_instance(row: Any) -> dict[str, Any]:

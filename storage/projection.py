@@ -11,6 +11,7 @@ Core statements only: model objects cost more than the database does.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,18 +22,29 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from nexus.core.projection import InstanceRow, Projection
+from nexus.core.projection import InstanceRow, Projection, TaskRow
 from storage import rows
 from storage.chain import GENESIS, hash_row
 from storage.engine import is_postgresql
-from storage.tables import Assignment, History, Instance, Record, Timer, table_of
+from storage.tables import (
+    Assignment,
+    History,
+    Incident,
+    Instance,
+    Record,
+    Task,
+    Timer,
+    table_of,
+)
 from storage.typed import TYPED, Source
 
 Outcome = Literal["applied", "resync"]
 
 INSTANCES, RECORDS, HISTORY = table_of(Instance), table_of(Record), table_of(History)
 TIMERS, ASSIGNMENTS = table_of(Timer), table_of(Assignment)
-_CURRENT = (TIMERS, ASSIGNMENTS, *(table for table, _ in TYPED.values()), RECORDS)
+TASKS, INCIDENTS = table_of(Task), table_of(Incident)
+_WAITING = (TIMERS, TASKS, ASSIGNMENTS)  # what an ended instance has none of
+_CURRENT = (*_WAITING, *(table for table, _ in TYPED.values()), RECORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,7 @@ def write_projection(engine: Engine, projection: Projection) -> Outcome:
         chain = _append_history(connection, projection, stored, first)
         _write_instance(connection, instance, stored, chain)
         _write_records(connection, projection, stored)
+        _write_incidents(connection, projection, stored, first)
     return "applied"
 
 
@@ -227,9 +240,11 @@ def _write_records(connection: Connection, projection: Projection, stored: _Stor
     if open_here and projection.timers:
         timers = [rows.of_timer(instance, timer) for timer in projection.timers]
         _upsert(connection, TIMERS, timers)
-    assignments = [row for record in records for row in rows.of_assignees(instance, record)]
-    if open_here and assignments:
-        _upsert(connection, ASSIGNMENTS, assignments)
+    if open_here:
+        if projection.tasks:
+            _upsert(connection, TASKS, [rows.of_task(instance, t) for t in projection.tasks])
+        if assignments := _assignments(projection):
+            _upsert(connection, ASSIGNMENTS, assignments)
     sources = [
         (record.table, record.id, Source(record.stage, record.parent, record.data))
         for record in records
@@ -240,6 +255,43 @@ def _write_records(connection: Connection, projection: Projection, stored: _Stor
     _write_typed(connection, instance, sources)
 
 
+def _assignments(projection: Projection) -> list[dict[str, Any]]:
+    troubles = Counter(one.record for one in projection.incidents if one.closed_at is None)
+    tasks: dict[str, list[TaskRow]] = {}
+    for task in projection.tasks:
+        tasks.setdefault(task.record, []).append(task)
+    return [
+        row
+        for record in projection.records
+        for row in rows.of_assignees(
+            projection.instance, record, tasks.get(record.id, ()), troubles[record.id]
+        )
+    ]
+
+
+def _write_incidents(
+    connection: Connection, projection: Projection, stored: _Stored | None, first: int
+) -> None:
+    """Write the incidents given; those that only a ghost raised go, and the others stay."""
+    instance = projection.instance
+    if stored is not None:
+        if stored.top >= first:
+            connection.execute(_GHOSTS, {"of_instance": instance.id, "first": first})
+        if projection.complete:
+            connection.execute(_OPEN_INCIDENTS, {"of_instance": instance.id})
+    if projection.incidents:
+        found = [rows.of_incident(instance, incident) for incident in projection.incidents]
+        _upsert(connection, INCIDENTS, found)
+
+
+_GHOSTS = sa.delete(INCIDENTS).where(
+    INCIDENTS.c.instance == sa.bindparam("of_instance"), INCIDENTS.c.seq >= sa.bindparam("first")
+)
+_OPEN_INCIDENTS = sa.delete(INCIDENTS).where(
+    INCIDENTS.c.instance == sa.bindparam("of_instance"), INCIDENTS.c.closed_at.is_(None)
+)
+
+
 def _clear(connection: Connection, projection: Projection) -> None:
     """Take away what the projection replaces, and what it says is over."""
     instance = projection.instance
@@ -248,12 +300,12 @@ def _clear(connection: Connection, projection: Projection) -> None:
             connection.execute(_delete_all(table), {"of_instance": instance.id})
         return
     if instance.status != "active":
-        for table in (TIMERS, ASSIGNMENTS):
+        for table in _WAITING:
             connection.execute(_delete_all(table), {"of_instance": instance.id})
         return
     keys = [{"of_instance": instance.id, "of_record": record.id} for record in projection.records]
     if keys:
-        for table in (TIMERS, ASSIGNMENTS):
+        for table in _WAITING:
             connection.execute(_delete_of_record(table), keys)
 
 

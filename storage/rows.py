@@ -7,16 +7,23 @@ still over it: `fit` makes the row acceptable to both databases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from nexus.core.projection import HistoryRow, InstanceRow, RecordRow, TimerRow
+from nexus.core.projection import (
+    HistoryRow,
+    IncidentRow,
+    InstanceRow,
+    RecordRow,
+    TaskRow,
+    TimerRow,
+)
 from nexus.core.state import OPEN
-from storage.tables import Assignment, History, Instance, Record, Timer, table_of
+from storage.tables import Assignment, History, Incident, Instance, Record, Task, Timer, table_of
 from storage.types import canonical_json
 
 # Stands for "no deadline" where rows are sorted by deadline.
@@ -24,6 +31,10 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 INSTANCES, RECORDS, HISTORY = table_of(Instance), table_of(Record), table_of(History)
 TIMERS, ASSIGNMENTS = table_of(Timer), table_of(Assignment)
+TASKS, INCIDENTS = table_of(Task), table_of(Incident)
+_INCIDENT_FIELDS = tuple(
+    column.name for column in INCIDENTS.columns if column.name not in ("tenant", "instance")
+)
 _INSTANCE_FIELDS = tuple(
     column.name for column in INSTANCES.columns if not column.name.startswith("chain_")
 )
@@ -73,6 +84,7 @@ def of_record(instance: InstanceRow, record: RecordRow) -> dict[str, Any]:
             "users": list(record.users),
             "roles": list(record.roles),
             "pending": record.pending,
+            "running": record.running,
             "parent": record.parent,
             "created_at": record.created_at,
             "since": record.since,
@@ -99,13 +111,58 @@ def of_timer(instance: InstanceRow, timer: TimerRow) -> dict[str, Any]:
     )
 
 
-def of_assignees(instance: InstanceRow, record: RecordRow) -> list[dict[str, Any]]:
-    """One row for each user and role that an open record waits for or belongs to."""
-    if record.status != OPEN:
-        return []
-    assignees = dict.fromkeys(
-        [("user", user) for user in record.users] + [("role", role) for role in record.roles]
+def of_task(instance: InstanceRow, task: TaskRow) -> dict[str, Any]:
+    """A row of `tasks`."""
+    return fit(
+        TASKS,
+        {
+            "tenant": instance.tenant,
+            "instance": instance.id,
+            "id": task.id,
+            "record": task.record,
+            "step": task.step,
+            "title": task.title,
+            "users": list(task.users),
+            "roles": list(task.roles),
+            "since": task.since,
+        },
     )
+
+
+def of_incident(instance: InstanceRow, incident: IncidentRow) -> dict[str, Any]:
+    """A row of `incidents`."""
+    row = {name: getattr(incident, name) for name in _INCIDENT_FIELDS}
+    return fit(INCIDENTS, {"tenant": instance.tenant, "instance": instance.id, **row})
+
+
+def of_assignees(
+    instance: InstanceRow,
+    record: RecordRow,
+    tasks: Sequence[TaskRow] = (),
+    incidents: int = 0,
+) -> list[dict[str, Any]]:
+    """What dashboards show of a record and its tasks: one row for each user and role.
+
+    Args:
+        instance: The instance.
+        record: One of its records.
+        tasks: The open tasks of that record.
+        incidents: How many of its incidents are open.
+    """
+    found = _of_assignees(instance, record, None, incidents) if record.status == OPEN else []
+    for task in tasks:
+        found += _of_assignees(instance, record, task, incidents)
+    return found
+
+
+def _of_assignees(
+    instance: InstanceRow, record: RecordRow, task: TaskRow | None, incidents: int
+) -> list[dict[str, Any]]:
+    owner = task or record
+    assignees = dict.fromkeys(
+        [("user", user) for user in owner.users] + [("role", role) for role in owner.roles]
+    )
+    since = task.since if task else record.since or record.created_at
     return [
         fit(
             ASSIGNMENTS,
@@ -113,6 +170,7 @@ def of_assignees(instance: InstanceRow, record: RecordRow) -> list[dict[str, Any
                 "tenant": instance.tenant,
                 "instance": instance.id,
                 "record": record.id,
+                "task": task.id if task else "",
                 "kind": kind,
                 "assignee": assignee,
                 "entity": record.entity,
@@ -121,8 +179,10 @@ def of_assignees(instance: InstanceRow, record: RecordRow) -> list[dict[str, Any
                 "stage": record.stage,
                 "subject_type": instance.subject_type,
                 "subject_id": instance.subject_id,
-                "pending": record.pending,
-                "since": record.since or record.created_at,
+                "pending": task is not None or record.pending,
+                "title": task.title if task else None,
+                "incidents": incidents,
+                "since": since,
                 "due_at": record.due_at,
                 "due_sort": record.due_at or NEVER,
             },

@@ -30,6 +30,7 @@ ACTOR_MAX = 500
 SUMMARY_MAX = 500
 VALUE_MAX = 500
 TIMER_MAX = 1000
+TITLE_MAX = 1000
 
 
 def _key(length: int, *, primary_key: bool = False) -> Any:
@@ -128,6 +129,7 @@ class Record(TenantScoped, table=True):
     users: list[str] = _column(JSON)
     roles: list[str] = _column(JSON)
     pending: bool
+    running: bool
     parent: str | None = Field(default=None, max_length=RECORD_MAX)
     created_at: datetime = _column(UtcDateTime)
     since: datetime | None = _column(UtcDateTime, nullable=True)
@@ -186,15 +188,57 @@ class Timer(TenantScoped, table=True):
     id: str = _key(TIMER_MAX, primary_key=True)
     record: str = Field(max_length=RECORD_MAX)
     kind: str = Field(max_length=32)
-    name: str = Field(max_length=NAME_MAX)
+    name: str = Field(max_length=TIMER_MAX)
     trigger_at: datetime = _column(UtcDateTime)
     summary: str = Field(max_length=SUMMARY_MAX)
 
 
+class Task(TenantScoped, table=True):
+    """One open task."""
+
+    __tablename__ = "tasks"
+
+    instance: str = _key(ID_MAX, primary_key=True)
+    id: str = _key(ID_MAX, primary_key=True)
+    record: str = _key(RECORD_MAX)
+    step: str = Field(max_length=TIMER_MAX)
+    title: str = Field(max_length=TITLE_MAX)
+    users: list[str] = _column(JSON)
+    roles: list[str] = _column(JSON)
+    since: datetime = _column(UtcDateTime)
+
+
+class Incident(TenantScoped, table=True):
+    """One incident, open or settled; `seq` is the number of the event that raised it."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        sa.Index("ix_incidents_raised", "tenant", "raised_at", "instance", "id"),
+        sa.Index("ix_incidents_status", "tenant", "status", "raised_at", "instance", "id"),
+    )
+
+    instance: str = _key(ID_MAX, primary_key=True)
+    id: str = _key(ID_MAX, primary_key=True)
+    seq: int = Field(sa_type=sa.BigInteger)
+    record: str | None = _optional_key(RECORD_MAX)
+    code: str = _key(NAME_MAX)
+    message: str = _column(sa.Text)
+    stage: str | None = _optional_key(NAME_MAX)
+    step: str | None = Field(default=None, max_length=TIMER_MAX)
+    channel: str | None = _optional_key(NAME_MAX)
+    retryable: bool
+    attempts: int
+    status: str = _key(16)
+    raised_at: datetime = _column(UtcDateTime)
+    closed_at: datetime | None = _column(UtcDateTime, nullable=True)
+    closed_by: str | None = Field(default=None, max_length=ACTOR_MAX)
+
+
 class Assignment(TenantScoped, table=True):
-    """One assignee, a user or a role, of one open record: what a dashboard reads.
+    """One assignee, a user or a role, of one open record or task: what a dashboard reads.
 
     It repeats what a dashboard shows, so that a page is one range of one index.
+    `task` is empty for the record itself; `incidents` counts the record's open ones.
     `due_sort` is `due_at` with a far future in place of none.
     """
 
@@ -210,6 +254,7 @@ class Assignment(TenantScoped, table=True):
 
     instance: str = _key(ID_MAX, primary_key=True)
     record: str = _key(RECORD_MAX, primary_key=True)
+    task: str = _key(ID_MAX, primary_key=True)
     kind: str = _key(8, primary_key=True)
     assignee: str = _key(ACTOR_MAX, primary_key=True)
     entity: str = Field(max_length=NAME_MAX)
@@ -219,6 +264,8 @@ class Assignment(TenantScoped, table=True):
     subject_type: str = _key(WORKFLOW_ID_MAX)
     subject_id: str = _key(WORKFLOW_ID_MAX)
     pending: bool
+    title: str | None = Field(default=None, max_length=TITLE_MAX)
+    incidents: int
     since: datetime = _column(UtcDateTime)
     due_at: datetime | None = _column(UtcDateTime, nullable=True)
     due_sort: datetime = _column(UtcDateTime)
@@ -303,6 +350,8 @@ TENANT_TABLES: tuple[type[TenantScoped], ...] = (
     Record,
     History,
     Timer,
+    Task,
+    Incident,
     Assignment,
     Contact,
     Opportunity,

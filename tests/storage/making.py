@@ -50,6 +50,7 @@ def record(id: str = "lead-1", **changes: Any) -> RecordRow:  # noqa: A002 - the
         "users": (),
         "roles": (),
         "pending": True,
+        "running": False,
         "parent": None,
         "created_at": START,
         "since": START,

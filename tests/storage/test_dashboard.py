@@ -52,6 +52,7 @@ def test_a_row_says_all_that_a_dashboard_shows(board: Engine) -> None:
     assert rows[1] == DashboardRow(
         instance="run-1",
         record="lead-1",
+        task=None,
         entity="lead",
         definition="sales",
         version="1.0.0",
@@ -61,6 +62,8 @@ def test_a_row_says_all_that_a_dashboard_shows(board: Engine) -> None:
         assigned_as="user",
         role=None,
         pending=True,
+        title=None,
+        incidents=0,
         since=at(1),
         due_at=at(90),
     )

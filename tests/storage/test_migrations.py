@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,9 +15,13 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Engine
 
 from storage import migrate
+from storage.dashboard import DashboardFilter, list_dashboard
 from storage.engine import create_engine
 from storage.migrations import HEAD
+from storage.scope import reading
 from storage.tables import METADATA
+from tests.storage.conftest import raw
+from tests.storage.making import at
 
 
 def test_an_empty_database_gets_the_newest_schema(app_url: str) -> None:
@@ -78,3 +83,40 @@ def test_a_migration_can_be_taken_back(engine: Engine) -> None:
         assert set(sa.inspect(connection).get_table_names()) <= {"alembic_version"}
         command.upgrade(config, "head")
         assert sa.inspect(connection).has_table("history")
+
+
+def test_a_filled_database_is_brought_up_to_date(engine: Engine) -> None:
+    """What dashboards showed before is shown after; nothing runs and no task is open."""
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", "storage/migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0002")
+    row = {
+        "tenant": "acme",
+        "instance": "run-1",
+        "record": "lead-1",
+        "kind": "user",
+        "assignee": "ann",
+        "entity": "lead",
+        "definition": "sales",
+        "version": "1.0.0",
+        "stage": "new",
+        "subject_type": "user",
+        "subject_id": "7",
+        "pending": True,
+        "since": at(1),
+        "due_at": None,
+        "due_sort": at(90),
+    }
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in row]
+    with raw(engine, "acme") as connection:
+        connection.execute(sa.insert(sa.table("assignments", *columns)), row)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    with reading(engine, "acme") as session:
+        (shown,) = list_dashboard(session, "ann", (), DashboardFilter()).items
+    assert (shown.record, shown.task, shown.title, shown.incidents) == ("lead-1", None, None, 0)
