@@ -19,7 +19,7 @@ from api.gateway import Gateway
 from api.idempotency import Idempotency
 from api.observing import Observing, configure_logs
 from api.reading import Database
-from api.routes import dashboard, definitions, diagrams, instances, system, versions
+from api.routes import dashboard, definitions, diagrams, incidents, instances, system, versions
 from api.services import Services
 from nexus.settings import Settings
 from storage.engine import create_engine
@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
     )
-    for routes in (definitions, versions, diagrams, instances, dashboard, system):
+    for routes in (definitions, versions, diagrams, instances, incidents, dashboard, system):
         app.include_router(routes.router)
     handlers.install(app)
     app.add_middleware(Observing)

@@ -8,7 +8,7 @@ from api.authentication import Caller
 from api.gateway import Command, Gateway, InstanceGone
 from api.problems import Problem, invalid_data, located
 from api.reading import Database
-from nexus.core.commands import Start
+from nexus.core.commands import RetryIncident, SkipIncident, Start
 from nexus.core.projection import InstanceRow, Snapshot
 from storage import history, instances
 from storage.scope import TenantSession
@@ -162,13 +162,17 @@ class Commands:
     ) -> Snapshot:
         """Have an instance take a command.
 
+        One that has ended still takes what settles its incidents, as long as its workflow is
+        kept for that.
+
         Raises:
             Problem: Refused, busy, or not available.
         """
         place = self._gateway.places.find(instance)
         if place is None:
             row = (await self.get(caller, instance)).instance
-            if row.ended_at is not None:
+            settles = isinstance(command, RetryIncident | SkipIncident)
+            if row.ended_at is not None and not settles:
                 return await self._settled(caller, instance, command_id)
             workflow = row.workflow_id
         elif place.tenant != caller.tenant:

@@ -14,6 +14,7 @@ RECORD: dict[str, Any] = {
     "entity": "lead",
     "stage": "new",
     "status": "open",
+    "running": False,
     "data": {},
     "assignees": {"users": ["ann"], "roles": []},
     "votes": [],
@@ -25,6 +26,34 @@ RECORD: dict[str, Any] = {
     "due_at": None,
     "timers": [],
 }
+TASK: dict[str, Any] = {
+    "id": "task-17",
+    "record": "lead-1",
+    "title": "Call Ann",
+    "assignees": {"users": [], "roles": ["sales"]},
+    "since": _MOMENT,
+}
+OWN_INCIDENT: dict[str, Any] = {
+    "id": f"{_INSTANCE}-21",
+    "record": "lead-1",
+    "stage": "contacted",
+    "step": "run/0",
+    "channel": "email",
+    "code": "unreachable",
+    "message": "The channel 'email' failed in 'contacted': smtp.example.com does not answer.",
+    "attempts": 3,
+    "retryable": True,
+    "status": "open",
+    "raised_at": _MOMENT,
+    "closed_at": None,
+    "closed_by": None,
+}
+INCIDENT: dict[str, Any] = {
+    **OWN_INCIDENT,
+    "instance": _INSTANCE,
+    "definition": {"id": "sales-pipeline", "version": "1.0.0"},
+    "subject": {"type": "account", "id": "acme"},
+}
 INSTANCE: dict[str, Any] = {
     "id": _INSTANCE,
     "tenant": "demo",
@@ -34,6 +63,8 @@ INSTANCE: dict[str, Any] = {
     "state": "new",
     "data": {"score": 40},
     "records": [RECORD],
+    "tasks": [],
+    "incidents": [],
     "started_by": "ann",
     "started_at": _MOMENT,
     "updated_at": _MOMENT,
@@ -62,6 +93,7 @@ DASHBOARD_ENTRY: dict[str, Any] = {
     "instance": _INSTANCE,
     "record": "lead-1",
     "task": None,
+    "title": None,
     "entity": "lead",
     "definition": {"id": "sales-pipeline", "version": "1.0.0"},
     "stage": "new",
@@ -71,6 +103,7 @@ DASHBOARD_ENTRY: dict[str, Any] = {
     "delegator": None,
     "due_at": None,
     "sla": None,
+    "incidents": 0,
     "since": _MOMENT,
 }
 
@@ -96,6 +129,9 @@ DEFINITION_VERSION: dict[str, Any] = {
 EXAMPLES: Mapping[str, dict[str, Any]] = {
     "Record": RECORD,
     "Instance": INSTANCE,
+    "Task": TASK,
+    "OwnIncident": OWN_INCIDENT,
+    "Incident": INCIDENT,
     "Permission": PERMISSION,
     "HistoryEntry": HISTORY_ENTRY,
     "DashboardEntry": DASHBOARD_ENTRY,

@@ -38,7 +38,17 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.admission import Admission
 from api.metrics import UPDATES_IN_FLIGHT
 from api.problems import CODES, Problem, busy, outcome_unknown, unavailable
-from nexus.core.commands import Act, Actor, AddRecord, ReceiveEvent, Start, dump_command
+from nexus.core.commands import (
+    Act,
+    Actor,
+    AddRecord,
+    CompleteTask,
+    ReceiveEvent,
+    RetryIncident,
+    SkipIncident,
+    Start,
+    dump_command,
+)
 from nexus.core.projection import Snapshot
 from workflows import contract
 
@@ -51,7 +61,7 @@ _REMEMBERED = 100_000
 _UNTIL_READY = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between tries where a workflow is not ready to take a command."""
 
-Command = Act | AddRecord | ReceiveEvent
+Command = Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident
 
 
 class InstanceGone(Exception):

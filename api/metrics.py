@@ -21,6 +21,11 @@ UPDATES_IN_FLIGHT = Gauge(
 REPLAYED = Counter(
     "nexus_idempotent_replays_total", "Requests answered with an earlier answer to the same key."
 )
+INCIDENTS = Gauge(
+    "nexus_incidents",
+    "Incidents of all tenants that need somebody, by status and code.",
+    ("status", "code"),
+)
 FOLDER_PROBLEMS = Gauge(
     "nexus_definitions_folder_broken_files", "Files of the definitions folder that do not compile."
 )

@@ -12,10 +12,19 @@ from urllib.parse import quote
 import msgspec
 from starlette.responses import Response
 
-from nexus.core.projection import HistoryRow, InstanceRow, RecordRow, Snapshot, TimerRow
+from nexus.core.projection import (
+    HistoryRow,
+    IncidentRow,
+    InstanceRow,
+    RecordRow,
+    Snapshot,
+    TaskRow,
+    TimerRow,
+)
 from nexus.settings import Settings
 from storage.dashboard import DashboardRow
 from storage.definitions import StoredDefinition
+from storage.incidents import ListedIncident
 from storage.timers import DueTimer
 
 Json = dict[str, object]
@@ -44,6 +53,7 @@ def present_record(record: RecordRow, timers: Sequence[TimerRow] = ()) -> Json:
         "entity": record.entity,
         "stage": record.stage,
         "status": record.status,
+        "running": record.running,
         "data": record.data,
         "assignees": {"users": list(record.users), "roles": list(record.roles)},
         "votes": [],
@@ -89,11 +99,63 @@ def present_instance(settings: Settings, snapshot: Snapshot) -> Json:
         "state": row.stage,
         "data": row.data,
         "records": [present_record(record, snapshot.timers) for record in snapshot.records],
+        "tasks": [present_task(task) for task in snapshot.tasks],
+        "incidents": [_present_incident(row.id, incident) for incident in snapshot.incidents],
         "started_by": row.started_by,
         "started_at": row.started_at,
         "updated_at": row.updated_at,
         "ended_at": row.ended_at,
         "web_ui": web_ui_link(settings, row),
+    }
+
+
+def present_task(task: TaskRow) -> Json:
+    """One open task."""
+    return {
+        "id": task.id,
+        "record": task.record,
+        "title": task.title,
+        "assignees": {"users": list(task.users), "roles": list(task.roles)},
+        "since": task.since,
+    }
+
+
+def incident_id(instance: str, incident: str) -> str:
+    """The id by which the API knows an incident: `{instance}-{number}`."""
+    return f"{instance}-{incident.removeprefix('incident-')}"
+
+
+def incident_of(public: str) -> tuple[str, str] | None:
+    """Instance and own id of an incident, from its id in the API; None where it is no such id."""
+    instance, dash, number = public.rpartition("-")
+    return (instance, f"incident-{number}") if dash and number.isdecimal() else None
+
+
+def _present_incident(instance: str, incident: IncidentRow) -> Json:
+    return {
+        "id": incident_id(instance, incident.id),
+        "record": incident.record,
+        "stage": incident.stage,
+        "step": incident.step,
+        "channel": incident.channel,
+        "code": incident.code,
+        "message": incident.message,
+        "attempts": incident.attempts,
+        "retryable": incident.retryable,
+        "status": incident.status,
+        "raised_at": incident.raised_at,
+        "closed_at": incident.closed_at,
+        "closed_by": incident.closed_by,
+    }
+
+
+def present_incident(listed: ListedIncident) -> Json:
+    """One incident, with what its instance is about."""
+    return {
+        **_present_incident(listed.instance, listed.incident),
+        "instance": listed.instance,
+        "definition": {"id": listed.definition, "version": listed.version},
+        "subject": {"type": listed.subject_type, "id": listed.subject_id},
     }
 
 
@@ -131,7 +193,8 @@ def present_dashboard(row: DashboardRow) -> Json:
     return {
         "instance": row.instance,
         "record": row.record,
-        "task": None,
+        "task": row.task,
+        "title": row.title,
         "entity": row.entity,
         "definition": {"id": row.definition, "version": row.version},
         "stage": row.stage,
@@ -141,6 +204,7 @@ def present_dashboard(row: DashboardRow) -> Json:
         "delegator": None,
         "due_at": row.due_at,
         "sla": None,
+        "incidents": row.incidents,
         "since": row.since,
     }
 

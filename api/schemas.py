@@ -117,6 +117,31 @@ class RetireBody(_Body):
     version: Annotated[Name | None, Field(examples=["1.0.0"])] = None
 
 
+class TaskBody(_Body):
+    """What came of a task."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"comment": "She calls back on Monday.", "data": {"reached": True}}]
+        }
+    )
+
+    comment: Comment | None = None
+    data: Data = Field(
+        default_factory=dict, description="What later steps see as `steps.<name>.data`."
+    )
+
+
+class IncidentBody(_Body):
+    """Why an incident is settled so."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"comment": "The mail server is back."}]}
+    )
+
+    comment: Comment | None = None
+
+
 class DefinitionReference(BaseModel):
     """One version of a definition."""
 
@@ -162,6 +187,7 @@ class Record(BaseModel):
     entity: str
     stage: str | None
     status: Literal["open", "final", "closed"]
+    running: Annotated[bool, Field(description="Something that its stage runs has not ended yet.")]
     data: dict[str, Any]
     assignees: Assignees
     votes: Annotated[list[dict[str, Any]], Field(description=_RESERVED)]
@@ -172,6 +198,46 @@ class Record(BaseModel):
     since: datetime | None
     due_at: datetime | None
     timers: list[Timer]
+
+
+class Task(BaseModel):
+    """Work for a person that a stage waits for."""
+
+    id: Annotated[str, Field(examples=["task-17"])]
+    record: str
+    title: str
+    assignees: Assignees
+    since: datetime
+
+
+class OwnIncident(BaseModel):
+    """Something that needs a person."""
+
+    id: str
+    record: Annotated[
+        str | None, Field(description="None where it is about the instance as a whole.")
+    ]
+    stage: Annotated[str | None, Field(description="Of the call that failed, if one did.")]
+    step: Annotated[str | None, Field(description="Its place in what the stage runs.")]
+    channel: str | None
+    code: Annotated[str, Field(examples=["unreachable"])]
+    message: str
+    attempts: int
+    retryable: Annotated[
+        bool, Field(description="There is a call that can be tried again; else skip it.")
+    ]
+    status: Literal["open", "retrying", "resolved", "skipped", "dropped"]
+    raised_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+
+
+class Incident(OwnIncident):
+    """An incident, with what its instance is about."""
+
+    instance: str
+    definition: DefinitionReference
+    subject: Subject
 
 
 class Instance(BaseModel):
@@ -185,6 +251,8 @@ class Instance(BaseModel):
     state: str | None
     data: dict[str, Any]
     records: list[Record]
+    tasks: Annotated[list[Task], Field(description="The open ones.")]
+    incidents: Annotated[list[OwnIncident], Field(description="The open ones.")]
     started_by: str
     started_at: datetime
     updated_at: datetime
@@ -221,7 +289,10 @@ class DashboardEntry(BaseModel):
 
     instance: str
     record: str
-    task: Annotated[str | None, Field(description=_RESERVED)]
+    task: Annotated[
+        str | None, Field(description="Id of a task; null where it is the record itself.")
+    ]
+    title: Annotated[str | None, Field(description="What is to be done for the task.")]
     entity: str
     definition: DefinitionReference
     stage: str | None
@@ -231,6 +302,7 @@ class DashboardEntry(BaseModel):
     delegator: Annotated[str | None, Field(description=_RESERVED)]
     due_at: datetime | None
     sla: Annotated[Sla | None, Field(description=_RESERVED)]
+    incidents: Annotated[int, Field(description="How many of the record's are open.")]
     since: datetime | None
 
 

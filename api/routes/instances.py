@@ -33,10 +33,11 @@ from api.schemas import (
     RecordBody,
     RecordPatchBody,
     StartBody,
+    TaskBody,
 )
 from api.services import Services
 from api.versions import to_start
-from nexus.core.commands import Act, AddRecord, NewRecord, ReceiveEvent, Start
+from nexus.core.commands import Act, AddRecord, CompleteTask, NewRecord, ReceiveEvent, Start
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.state import Subject as CoreSubject
 from storage import history, instances
@@ -303,6 +304,30 @@ def _record_of(snapshot: Snapshot, record: str) -> dict[str, object]:
         if row.id == record:
             return present_record(row, snapshot.timers)
     raise Problem("not_found", f"There is no record {record!r} in this instance.")
+
+
+@router.post(
+    "/{instance}/tasks/{task}/complete",
+    summary="Complete a task",
+    response_model=Instance,
+    responses=problems(*_REFUSALS),
+    openapi_extra=idempotent(),
+)
+async def complete_task(
+    request: Request,
+    instance: InstanceId,
+    task: Annotated[str, Path(description="Id of a task", examples=["task-17"], max_length=200)],
+    caller: CallerOf,
+    services: ServicesOf,
+    body: TaskBody | None = None,
+) -> Response:
+    """Say that the work of a task is done, and answer with the instance as it then stands.
+
+    Those whom the task names may, or whoever may act on its record where it names nobody.
+    """
+    body = body or TaskBody()
+    command = CompleteTask(actor=caller.actor, task=task, data=body.data, comment=body.comment)
+    return await _apply(request, caller, services, instance, command)
 
 
 @router.post(

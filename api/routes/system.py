@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from api import gateway
+from api.metrics import INCIDENTS
 from api.openapi import problems
 from api.present import json_response
 from api.problems import CODES, Problem
 from api.routing import OpenRoute, ServicesOf
 from nexus.schema import MEDIA_TYPE, definition_schema
 from storage.engine import Engine, ping
+from storage.incidents import count_open
 
 router = APIRouter(route_class=OpenRoute, tags=["system"])
 _PROBE_SECONDS = 3.0
+_MOST_CODES = 100  # plugins make their own; beyond this they are counted together
+
+log = structlog.get_logger("api")
 
 
 # Load balancers probe with HEAD; the server itself leaves out the body.
@@ -58,9 +64,23 @@ async def _database(engine: Engine) -> str | None:
     return None
 
 
+async def _count_incidents(engine: Engine) -> None:
+    """Set the gauge; a database that is away leaves it without values, and the others stay."""
+    INCIDENTS.clear()
+    try:
+        counted = await asyncio.wait_for(asyncio.to_thread(count_open, engine), _PROBE_SECONDS)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other metrics are still true
+        log.warning("incidents_not_counted", error=type(error).__name__)
+        return
+    for (status, code), count in counted.items():
+        shown = code if len(counted) <= _MOST_CODES else "any"
+        INCIDENTS.labels(status, shown).inc(count)
+
+
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
-async def metrics() -> Response:
-    """Requests and their latency by route, updates in flight, replays, broken files."""
+async def metrics(services: ServicesOf) -> Response:
+    """Requests and their latency by route, updates in flight, replays, broken files, incidents."""
+    await _count_incidents(services.engine)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

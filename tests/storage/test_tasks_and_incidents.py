@@ -143,11 +143,22 @@ def test_incidents_are_listed_by_what_is_asked(engine: Engine) -> None:
     assert listed(engine, definition="other") == []
     assert listed(engine, instance="run-1", definition="sales") == ["incident-5", "incident-6"]
     with reading(engine, "acme") as session:
-        assert count_open(session) == {("retrying", "unreachable"): 1, ("open", "refused"): 1}
         one = get_incident(session, "run-1", "incident-4")
     assert one is not None
     assert one.incident == skipped
     assert (one.definition, one.subject_id) == ("sales", "7")
+
+
+def test_open_ones_are_counted_over_all_tenants(engine: Engine) -> None:
+    """A metric; the count leaves nothing open for later queries of the connection."""
+    found = (incident(5, status="retrying"), incident(6, code="refused"))
+    write_projection(engine, batch(1, 6, incidents=found))
+    other = batch(1, 4, incidents=(incident(4),), id="run-2", tenant="other", subject_id="8")
+    write_projection(engine, other)
+    expected = {("retrying", "unreachable"): 1, ("open", "refused"): 1, ("open", "unreachable"): 1}
+    assert count_open(engine) == expected
+    with reading(engine, "nobody") as session:
+        assert not list_incidents(session, IncidentFilter(statuses=())).items
 
 
 def test_pages_of_incidents_neither_repeat_nor_skip(engine: Engine) -> None:

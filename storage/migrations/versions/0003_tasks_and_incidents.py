@@ -124,3 +124,8 @@ def scope_on_postgresql() -> None:
         op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
         op.execute(f"CREATE POLICY own_tenant ON {table} USING ({caller}) WITH CHECK ({caller})")
+    # A metric counts the incidents of all tenants, and shows none of them.
+    op.execute(
+        "CREATE POLICY counted ON incidents FOR SELECT USING "
+        "(current_setting('nexus.counting', true) = 'on')"
+    )
