@@ -70,12 +70,12 @@ class ChannelActivities:
             async with _alive(), limit:
                 response = await self._channels.call(request, attempt=info.attempt, timeout=timeout)
         except ChannelError as error:
-            log.warning("channel_failed", code=error.code, retried=error.retryable)
+            log.warning("channel_failed", code=error.code, retryable=error.retryable)
             raise _failed(error, info.attempt) from None
         except TimeoutError:
             if not limit.expired():
                 raise
-            log.warning("channel_failed", code="timed_out", retried=True)
+            log.warning("channel_failed", code="timed_out", retryable=True)
             late = ChannelError(
                 "timed_out",
                 f"{request.channel!r} was not done within {format_duration(timeout)}.",

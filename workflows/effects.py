@@ -146,7 +146,7 @@ class Effects:
 
     def _begin(self, state: State, call: Call) -> bool:
         """Start a call, unless it has to be held back. Returns whether it was started."""
-        if len(self._calls) >= MOST_CALLS or self._pausing or self._roll_over_due():
+        if len(self._calls) >= MOST_CALLS or self._roll_over_due():
             return False
         request = call_request(
             self._program,
@@ -164,8 +164,9 @@ class Effects:
         length = workflow.info().get_current_history_length()
         requested = self._requested[1] if self._requested[0] == length else 0
         if requested and requested + size > MOST_REQUESTED:
-            self._pausing = True
-            self._spawn(self._pause())
+            if not self._pausing:
+                self._pausing = True
+                self._spawn(self._pause())
             return False
         self._requested = (length, requested + size)
         step = step_of(self._program, state, call)
@@ -212,7 +213,7 @@ class Effects:
             handle.cancel()
 
     async def _pause(self) -> None:
-        """A timer begins a new workflow task, in which more calls may be started."""
+        """More calls may be started in the next workflow task, and a timer begins one."""
         await workflow.sleep(_PAUSE, summary="more calls follow")
         self._pausing = False
         self.reconcile()

@@ -113,14 +113,14 @@ async def test_calls_that_carry_much_data_are_started_by_and_by(harness: Harness
     channels = ScriptedChannels()
     async with harness.worker(channels=channels):
         started, handle = await harness.start(
-            running(*(call("ok") for _ in range(24))), data={"text": "x" * 400_000}
+            running(*(call("ok") for _ in range(12))), data={"text": "x" * 300_000}
         )
         assert started is not None
         await until_joined(harness, handle, seconds=60)
         assert set(channels.done.values()) == {1}
-        assert len(channels.done) == 24
+        assert len(channels.done) == 12
         runs = await harness.runs(handle)
-        assert len(runs) > 1, "10 MB, and a new run is suggested at 4"
+        assert len(runs) > 1, "7 MB, and a new run is suggested at 4"
         for run in runs:
             assert "WORKFLOW_TASK_FAILED" not in await harness.event_types(handle, run)
         assert harness.intact(started.instance.id)
