@@ -174,7 +174,7 @@ _PROGRAM = load_definition(DEFINITION).program
 
 
 @settings(
-    max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 @given(commands=COMMANDS)
 async def test_the_workflow_and_the_bare_core_agree(

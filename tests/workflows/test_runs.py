@@ -193,7 +193,7 @@ async def test_tasks_waits_events_and_incidents_go_along_into_new_runs(harness: 
         assert await handle.result() == "completed"
         assert len(await harness.runs(handle)) > 2
         assert sorted(channels.done.values()) == [1, 1, 1]
-        assert events(harness.history(instance)).count("step_started") == 8
+        assert events(harness.history(instance)).count("step_started") == 7
         assert harness.intact(instance)
 
 
