@@ -9,7 +9,7 @@ from typing import Literal
 
 from nexus.authoring.wording import joined
 from nexus.core.errors import escape_pointer
-from nexus.core.language import KEYS, NO_EFFECT_YET
+from nexus.core.language import KEYS, NO_EFFECT_YET, NO_EFFECT_YET_VALUES, STEPS
 from nexus.core.schemas import DataSchema
 
 Kind = Literal["added", "removed", "changed"]
@@ -109,7 +109,29 @@ def _unread(document: object) -> Iterator[tuple[str, object]]:
                 stages = value.get("stages", ()) if kind == "entity" else ()
                 for at, stage in enumerate(stages):
                     if isinstance(stage, dict):
-                        yield from _unread_keys(stage, "stage", f"{place}/stages/{at}", set())
+                        here = f"{place}/stages/{at}"
+                        yield from _unread_keys(stage, "stage", here, set())
+                        yield from _unread_steps(stage.get("run"), f"{here}/run")
+
+
+def _unread_steps(value: object, place: str) -> Iterator[tuple[str, object]]:
+    """The same of the steps of a run."""
+    if isinstance(value, list):
+        for at, step in enumerate(value):
+            yield from _unread_steps(step, f"{place}/{at}")
+    if not isinstance(value, dict):
+        return
+    for kind in (kind for kind in STEPS if kind in value):
+        yield from _unread_keys(value, f"step '{kind}'", place, set())
+        for _, key, said in NO_EFFECT_YET_VALUES:
+            if value.get(key) == said:
+                yield f"{place}/{key}", said
+    for key in ("parallel", "sequence", "inclusive", "exclusive", "default", "do"):
+        yield from _unread_steps(value.get(key), f"{place}/{key}")
+    waiting = value.get("waitFor")
+    for key in ("then", "else"):
+        if isinstance(waiting, dict):
+            yield from _unread_steps(waiting.get(key), f"{place}/waitFor/{key}")
 
 
 def _unread_keys(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nexus.authoring.runs import run_note
 from nexus.authoring.walk import Walk
 from nexus.authoring.wording import (
     assignee_text,
@@ -35,6 +36,7 @@ class ChartStage:
 
     Attributes:
         assigned: Who is assigned on entering; "" for whoever was.
+        runs: What it runs; "" for nothing.
         visits: How often the instance that is shown entered it.
         standing: The records that stand in it.
         ended: The records that ended in it.
@@ -45,6 +47,7 @@ class ChartStage:
     first: bool
     final: bool
     assigned: str
+    runs: str = ""
     visits: int = 0
     standing: tuple[str, ...] = ()
     ended: tuple[str, ...] = ()
@@ -128,6 +131,7 @@ def _entity(program: Program, entity: Entity, walk: Walk) -> ChartEntity:
             first=stage.id == entity.first_stage,
             final=stage.final,
             assigned=shortened(assignee_text(stage.assign), _MOST_NAMES) if stage.assign else "",
+            runs=shortened(run_note(stage.run), _MOST_NAMES) if stage.run else "",
             visits=walk.visits.get((entity.name, stage.id), 0),
             standing=walk.standing.get((entity.name, stage.id), ()),
             ended=walk.ended.get((entity.name, stage.id), ()),
@@ -156,6 +160,7 @@ def _way(program: Program, entity: Entity, transition: Transition, walk: Walk) -
         f"by {shortened(takers, _MOST_NAMES)}" if takers else "",
         f"from {_stages_named(entity, sources)}" if not drawn else "",
         f"creates {program.entities[created].label}" if created else "",
+        "interrupts the run" if transition.interrupts else "",
     )
     return Way(
         name=transition.name,

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from nexus.authoring.changes import Change, Kind, changes_without_effect, schema_changes
 from nexus.authoring.conditions import compared
+from nexus.authoring.runs import leaves_of, step_text
 from nexus.authoring.wording import computed_text, condition_text, joined, people, trigger_text
 from nexus.core.compiler import Compiled
 from nexus.core.errors import nearest
 from nexus.core.program import Creates, Entity, Program, Stage, Transition
-from nexus.core.steps import Computed
+from nexus.core.steps import ChannelStep, Computed, Run, Step
 
 
 def compare(old: Compiled, new: Compiled) -> tuple[Change, ...]:
@@ -24,6 +25,7 @@ def compare(old: Compiled, new: Compiled) -> tuple[Change, ...]:
         *_roles(before, after),
         *_entities(before, after),
         *_transitions(before, after),
+        *_channels(before, after),
         *changes_without_effect(*documents),
     ]
     return tuple(changes)
@@ -187,6 +189,59 @@ def _stage(entity: str, before: Stage, after: Stage) -> Iterator[Change]:
         meaning = "Records that stand in it keep the assignees that they have."
         yield Change("changed", what, text, meaning)
 
+    yield from _run(what, before.run, after.run)
+
+
+def _run(what: str, before: Run | None, after: Run | None) -> Iterator[Change]:
+    if before == after:
+        return
+    one, other = (leaves_of(run) if run is not None else {} for run in (before, after))
+    told = False
+    for key in (key for key in one if key not in other):
+        yield Change("removed", what, f"it does not run {step_text(one[key])} any more", _UNDER_WAY)
+        told = True
+    for key, step in other.items():
+        former = one.get(key)
+        if former is None:
+            yield Change("added", what, f"it also runs {step_text(step)}", _UNDER_WAY)
+        elif texts := _step(former, step):
+            yield Change("changed", what, f"in its run, {key}: {joined(texts)}", _UNDER_WAY)
+        told = told or former is None or bool(_step(former, step))
+    if not told:
+        yield Change("changed", what, "it runs the same steps, arranged or chosen in another way", _UNDER_WAY)
+
+
+_UNDER_WAY = "What runs already is known by the place of each step in the old version."
+
+
+def _step(before: Step, after: Step) -> list[str]:
+    """What is different about a step itself, wherever it stands."""
+    texts = [step_text(step) for step in (before, after)]
+    if texts[0] != texts[1]:
+        return [f"it is {texts[1]}, not {texts[0]}"]
+    if isinstance(before, ChannelStep) and isinstance(after, ChannelStep):
+        spoken = (("given", "with"), ("retry", "retry"), ("timeout", "timeout"))
+        changed = [
+            f"'{key}'" for name, key in spoken if getattr(before, name) != getattr(after, name)
+        ]
+        return [f"{joined(changed)} changed"] if changed else []
+    return []
+
+
+def _channels(before: Program, after: Program) -> Iterator[Change]:
+    one, other = before.channels, after.channels
+    for name in (name for name in one if name not in other):
+        yield Change("removed", f"channels/{name}", f"the settings {name} are gone")
+    for name, settings in other.items():
+        if name not in one:
+            yield Change("added", f"channels/{name}", f"the settings {name} are new")
+        elif one[name] != settings:
+            keys = [
+                key for key in {**one[name], **settings} if one[name].get(key) != settings.get(key)
+            ]
+            text = f"{joined(keys)} of the settings {name} changed"
+            yield Change("changed", f"channels/{name}", text)
+
 
 # --- transitions -----------------------------------------------------------------------------
 
@@ -272,6 +327,9 @@ def _transition(
             for t in (before, after)
         )
         yield f"it is for {other}, not for {one}", ""
+    if before.interrupts != after.interrupts:
+        word = "interrupts" if after.interrupts else "no longer interrupts"
+        yield f"it {word} a run that is going on", ""
     for change in schema_changes("input", before.input, after.input):
         yield f"its {change.what}: {change.text}", ""
     if _texts(before.set) != _texts(after.set):

@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from nexus.authoring.runs import run_sentence
 from nexus.authoring.wording import (
     computed_text,
     condition_text,
@@ -145,6 +146,8 @@ def _owed(stage: Stage) -> str:
 
 
 def _stage_sentences(program: Program, entity: Entity, stage: Stage) -> Iterator[str]:
+    if stage.run is not None:
+        yield _runs(entity, stage)
     if stage.final:
         yield "The record has ended here."
         return
@@ -160,6 +163,18 @@ def _stage_sentences(program: Program, entity: Entity, stage: Stage) -> Iterator
             yield "No transition leads on; `close` ends the record."
         else:
             yield "Nothing leads on, and no role can close it."
+
+
+def _runs(entity: Entity, stage: Stage) -> str:
+    assert stage.run is not None
+    told = f"It {run_sentence(stage.run)}."
+    if stage.final:
+        return told
+    exits = entity.exits[stage.id]
+    every = (*exits.auto, *exits.event, *exits.after, *exits.action)
+    through = [named(t.name, t.label) for t in every if t.interrupts]
+    but = f", but for {joined(through)}" if through else ""
+    return f"{told} What leads on waits until all of that has ended{but}."
 
 
 def _may(program: Program, action: str) -> bool:
@@ -204,6 +219,8 @@ def _consequences(program: Program, transition: Transition) -> Iterator[str]:
             f"{computed.key} to {computed_text(computed)}" for computed in transition.set
         )
         yield f"It sets {values}."
+    if transition.interrupts:
+        yield "It stops what is left of the run."
     creates = transition.creates
     if creates is None:
         return

@@ -37,6 +37,7 @@ def stage_lines(stage: ChartStage) -> tuple[str, ...]:
     """What stands below a stage's label."""
     lines = [stage.id] if is_another(stage.id, stage.label) else []
     lines += [f"assigned to {stage.assigned}"] if stage.assigned else []
+    lines += [f"runs {stage.runs}"] if stage.runs else []
     lines += [f"entered {stage.visits} times"] if stage.visits > 1 else []
     lines += [f"here: {', '.join(stage.standing[:4])}{_more(stage.standing)}"] * bool(
         stage.standing

@@ -88,6 +88,7 @@ def _entity(entity: ChartEntity, place: str) -> list[str]:
 def _stage_text(stage: ChartStage) -> str:
     parts = [stage.label]
     parts += [f"assigned to {stage.assigned}"] if stage.assigned else []
+    parts += [f"runs {stage.runs}"] if stage.runs else []
     parts += [f"here: {', '.join(stage.standing)}"] if stage.standing else []
     parts += [f"ended: {', '.join(stage.ended)}"] if stage.ended else []
     return "<br/>".join(_label(part) for part in parts)
