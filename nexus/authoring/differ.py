@@ -208,7 +208,9 @@ def _run(what: str, before: Run | None, after: Run | None) -> Iterator[Change]:
             yield Change("changed", what, f"in its run, {key}: {joined(texts)}", _UNDER_WAY)
         told = told or former is None or bool(_step(former, step))
     if not told:
-        yield Change("changed", what, "it runs the same steps, arranged or chosen in another way", _UNDER_WAY)
+        yield Change(
+            "changed", what, "it runs the same steps, arranged or chosen in another way", _UNDER_WAY
+        )
 
 
 _UNDER_WAY = "What runs already is known by the place of each step in the old version."
@@ -239,7 +241,7 @@ def _channels(before: Program, after: Program) -> Iterator[Change]:
             keys = [
                 key for key in {**one[name], **settings} if one[name].get(key) != settings.get(key)
             ]
-            text = f"{joined(keys)} of the settings {name} changed"
+            text = f"{joined(map(repr, keys))} of the settings {name} changed"
             yield Change("changed", f"channels/{name}", text)
 
 

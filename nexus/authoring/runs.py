@@ -115,7 +115,9 @@ def run_note(run: Run) -> str:
                 counts[f"wait for {event}"] += 1
             case _:
                 pass
-    return ", ".join(f"{count} times {what}" if count > 1 else what for what, count in counts.items())
+    return ", ".join(
+        f"{count} times {what}" if count > 1 else what for what, count in counts.items()
+    )
 
 
 def leaves_of(run: Run) -> dict[str, Step]:

@@ -151,9 +151,10 @@ def _steps(report: Report, facts: Facts, written: Written, path: Path, node: Nod
     if not path.keys:
         return
     name, known = str(path.keys[0]), facts.site.steps
-    there = [one for one, step in known.items() if step is not None]
-    if name not in there:
+    step = known.get(name)
+    if step is None:
         late = name in known
+        there = [one for one, other in known.items() if other is not None]
         where = several(map(repr, facts.site.stages), " and ")
         what = f"steps.{name}, " if name.isidentifier() else f"steps[{name!r}], "
         written.tell(
@@ -170,8 +171,6 @@ def _steps(report: Report, facts: Facts, written: Written, path: Path, node: Nod
             suggestion=None if late else nearest(name, there),
         )
         return
-    step = known[name]
-    assert step is not None
     members = STEP_MEMBERS[step.kind]
     if len(path.keys) > 1 and path.keys[1] not in members:
         key = str(path.keys[1])

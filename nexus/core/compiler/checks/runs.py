@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nexus.core.compiler.checks.facts import EntityFacts, Facts, Site
@@ -110,8 +110,10 @@ class RunChecks:
             assert isinstance(waits, WaitForStep)
             event = waits.event
         if "steps" in names:
-            return self._at(event, self._seen_by(step))
-        return self._facts.setdefault(event, self._at(event, {}))
+            return self._at(event, _Seen(self._run, self._above, step))
+        if event not in self._facts:
+            self._facts[event] = self._at(event, {})
+        return self._facts[event]
 
     def _at(self, event: str | None, steps: Mapping[str, Step | None]) -> Facts:
         site = Site(
@@ -124,37 +126,6 @@ class RunChecks:
             steps=steps,
         )
         return Facts(self._shared, site)
-
-    def _seen_by(self, step: Step) -> dict[str, Step | None]:
-        """The named steps, and None for those that never begin before this one does."""
-        above = self._above[step.path]
-        return {
-            name: self._run.by_path[path] if self._may_precede(path, step, above) else None
-            for name, path in self._run.paths.items()
-        }
-
-    def _may_precede(self, path: str, step: Step, above: Above) -> bool:
-        others = self._above[path]
-        if any(block.path == path for block, _ in above):
-            return True  # it is around this one
-        if path == step.path or any(block.path == step.path for block, _ in others):
-            return False
-        shared = 0
-        while above[shared] == others[shared]:
-            shared += 1
-        (block, own), (_, other) = above[shared], others[shared]
-        match block:
-            case SequenceStep():
-                return other < own
-            case WaitForStep() | GatewayStep(kind="exclusive"):
-                return False
-            case GatewayStep() if block.default is not None and len(block.branches) in (own, other):
-                return False
-        # All begin together, in the order of the document, and some of what is in them later.
-        return other < own or any(
-            (isinstance(around, SequenceStep) and index > 0) or isinstance(around, WaitForStep)
-            for around, index in above[shared + 1 :]
-        )
 
     def _condition(
         self, step: Step, condition: Condition, document: object, pointer: str
@@ -241,3 +212,53 @@ class RunChecks:
                 check_names(self._report, facts, written)
                 check_computed(Types(self._report, facts, written), written, facts, computed)
             check_field(self._report, facts, self._shared.entity, computed.key, place)
+
+
+class _Seen(Mapping[str, Step | None]):
+    """The named steps of a run as one of them sees them: None for those that never begin before.
+
+    Each is looked for when it is asked for: there may be a thousand names, and a thousand steps
+    that read one of them.
+    """
+
+    def __init__(self, run: Run, above: Mapping[str, Above], step: Step) -> None:
+        self._run = run
+        self._above = above
+        self._step = step
+
+    def __len__(self) -> int:
+        return len(self._run.paths)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._run.paths)
+
+    def __getitem__(self, name: str) -> Step | None:
+        path = self._run.paths[name]
+        return self._run.by_path[path] if self._may_precede(path) else None
+
+    def _may_precede(self, path: str) -> bool:
+        own_path = self._step.path
+        above, others = self._above[own_path], self._above[path]
+        if any(block.path == path for block, _ in above):
+            return True  # it is around this one
+        if path == own_path or any(block.path == own_path for block, _ in others):
+            return False
+        shared = 0
+        while (
+            above[shared][0].path == others[shared][0].path
+            and above[shared][1] == others[shared][1]
+        ):
+            shared += 1
+        (block, own), (_, other) = above[shared], others[shared]
+        match block:
+            case SequenceStep():
+                return other < own
+            case WaitForStep() | GatewayStep(kind="exclusive"):
+                return False
+            case GatewayStep() if block.default is not None and len(block.branches) in (own, other):
+                return False
+        # All begin together, in the order of the document, and some of what is in them later.
+        return other < own or any(
+            (isinstance(around, SequenceStep) and index > 0) or isinstance(around, WaitForStep)
+            for around, index in above[shared + 1 :]
+        )
