@@ -123,15 +123,15 @@ def run_note(run: Run) -> str:
 def leaves_of(run: Run) -> dict[str, Step]:
     """The steps that do something by themselves, by what distinguishes them: name, else words."""
     found: dict[str, Step] = {}
+    counts: Counter[str] = Counter()
     for step in run.by_path.values():
-        if isinstance(step, ParallelStep | SequenceStep | GatewayStep):
-            continue
-        key = step.name or _what(step) if not isinstance(step, WaitForStep) else _of_event(step)
-        while key in found:
-            key += " again"
-        found[key] = step
+        match step:
+            case ParallelStep() | SequenceStep() | GatewayStep():
+                continue
+            case WaitForStep(name="", event=event):
+                key = f"waiting for {quoted(event)}"
+            case _:
+                key = step.name or _what(step)
+        counts[key] += 1
+        found[key if counts[key] == 1 else f"{key} ({counts[key]})"] = step
     return found
-
-
-def _of_event(step: WaitForStep) -> str:
-    return step.name or f"waiting for {quoted(step.event)}"

@@ -94,6 +94,7 @@ def test_an_explanation_tells_what_a_stage_runs_and_what_waits_for_it() -> None:
             {"waitFor": {"event": "e", "timeout": "1h", "then": {"set": {"a": "1"}}, "else": []}},
             'waiting for "e" for at most 1 hour (then setting a to 1; else nothing).',
         ),
+        ({"parallel": [{"sequence": []}, {"channel": "a"}]}, "It runs, all together: nothing; a."),
         ({"start": "other"}, 'It runs "start", which is skipped.'),
         ([{"exclusive": []}, {"set": {}}], "It runs, all together: nothing; setting nothing."),
     ],
@@ -181,6 +182,13 @@ def test_a_difference_of_a_run_is_told_step_by_step(
     assert changes(document) == [(kind, "stage lead/new", text)]
 
 
+def test_steps_of_the_same_words_are_counted() -> None:
+    one, other = [{"channel": "sms"}] * 2, [{"channel": "sms"}, {"channel": "sms", "timeout": "1s"}]
+    assert changes(with_run(other), with_run(one)) == [
+        ("changed", "stage lead/new", "in its run, sms (2): 'timeout' changed")
+    ]
+
+
 def test_a_run_that_is_new_or_gone_is_told() -> None:
     none = copy.deepcopy(BASE)
     del none["entities"]["lead"]["stages"][0]["run"]
@@ -203,9 +211,12 @@ def test_settings_are_compared_by_name() -> None:
 
 def test_what_has_no_effect_in_a_step_says_so() -> None:
     branch = {"when": "data.x", "do": {"start": "other"}}
-    document = changed((0, {"compensate": {}}), ("+", {"exclusive": [branch]}))
+    document = changed(
+        (0, {"compensate": {}, "onFailure": "rollback"}), ("+", {"exclusive": [branch]})
+    )
     place = "/entities/lead/stages/0/run"
     assert [c for c in changes(document) if c[1].startswith("/")] == [
         ("added", f"{place}/0/compensate", "it is new, and has no effect"),
+        ("added", f"{place}/0/onFailure", "it is new, and has no effect"),
         ("added", f"{place}/3/exclusive/0/do/start", "it is new, and has no effect"),
     ]

@@ -169,7 +169,8 @@ def test_a_step_that_has_not_begun_is_not_read(run: object, place: str) -> None:
 
 
 def test_unknown_steps_and_members_name_the_nearest() -> None:
-    run = {"sequence": [NAMED, {"task": {"title": "x"}, "name": "call"}, {"wait": "1h"}]}
+    heard = {"waitFor": {"event": "e", "timeout": "1h"}, "name": "heard"}
+    run = {"sequence": [NAMED, {"task": {"title": "x"}, "name": "call"}, heard, {"wait": "1h"}]}
     for text, code, suggestion in (
         ("steps.mial.outcome == 'done'", "unknown_step", "mail"),
         ("steps['mial'].outcome == 'done'", "unknown_step", "mail"),
@@ -178,10 +179,14 @@ def test_unknown_steps_and_members_name_the_nearest() -> None:
         ("steps.mail.outcome == 'success'", "never_matches", None),
         ("steps.call.outcome == 'failed'", "never_matches", None),
         ("steps.mail.outcome > 5", "unlike_types", None),
+        ("steps.call.by > 5", "unlike_types", None),
+        ("steps.call.data == 'x'", "unlike_types", None),
+        ("steps.heard.event.type == 'other'", "never_matches", None),
+        ("steps == 1", "unlike_types", None),
     ):
-        run["sequence"][2]["when"] = text  # type: ignore[index]
-        assert found(run) == [(code, "/sequence/2/when", suggestion)], text
-        (problem,) = leaving({"sequence": run["sequence"][:2]}, {"condition": text})
+        run["sequence"][3]["when"] = text  # type: ignore[index]
+        assert found(run) == [(code, "/sequence/3/when", suggestion)], text
+        (problem,) = leaving({"sequence": run["sequence"][:3]}, {"condition": text})
         assert (problem.code, problem.pointer) == (code, "/transitions/go/condition")
 
 
