@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 
 from nexus.core.calls import CallRequest
 
@@ -61,11 +62,17 @@ class ChannelError(Exception):
 class Strict(BaseModel):
     """Base of settings and parameters: unknown keys are refused, nothing changes afterwards.
 
-    Keys may be written as the fields are named or by their alias, such as `replyTo`.
+    A field `reply_to` is written `replyTo`, as the other keys of definitions are; `reply_to` will
+    do. A number that stands where a text belongs becomes one, since templates put in numbers.
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        coerce_numbers_to_str=True,
+        hide_input_in_errors=True,
     )
 
 

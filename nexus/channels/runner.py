@@ -1,0 +1,202 @@
+"""Making calls: settings found, secrets resolved, templates rendered, the channel asked."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from nexus.channels import models
+from nexus.channels.operator_settings import OperatorSettings, SecretMissing, references, resolve
+from nexus.channels.rendering import is_template, render
+from nexus.contracts import Channel, ChannelCall, ChannelError
+from nexus.core.calls import CallRequest
+from nexus.core.channel_kinds import Finding
+from nexus.core.errors import nearest
+
+_log = logging.getLogger("nexus.channels")
+
+
+class Channels:
+    """The channels that are installed, with the operator's settings. Answers the checker, too.
+
+    Args:
+        kinds: By name.
+        operator: What the operator's file says.
+    """
+
+    def __init__(
+        self, kinds: Mapping[str, Channel[Any, Any]], operator: OperatorSettings | None = None
+    ) -> None:
+        self._kinds = dict(kinds)
+        self._operator = operator or OperatorSettings()
+
+    # --- what the checker asks (`nexus.core.channel_kinds.ChannelKinds`) -------------------
+
+    def names(self) -> Sequence[str]:
+        """Every kind of channel, and every name of the operator's settings."""
+        return tuple(dict.fromkeys((*self._kinds, *self._operator.names())))
+
+    def kind_of(self, name: str) -> str | None:
+        """The kind that a name stands for; None where nobody knows it."""
+        return self._kind_of(name, None)
+
+    def check_settings(self, kind: str, settings: Mapping[str, object]) -> Sequence[Finding]:
+        """What is wrong in a definition's settings of this kind."""
+        channel = self._kinds.get(kind)
+        if channel is None:
+            return ()
+        given = {key: value for key, value in settings.items() if key != "channel"}
+        return models.check_settings(channel.Settings, given)
+
+    def check_given(self, kind: str, given: Mapping[str, object]) -> Sequence[Finding]:
+        """What is wrong in a step's `with`; what templates make of it is not known yet."""
+        channel = self._kinds.get(kind)
+        return () if channel is None else models.check_given(channel.Parameters, given)
+
+    # --- calls ------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        request: CallRequest,
+        *,
+        attempt: int,
+        timeout: timedelta,  # noqa: ASYNC109 - a fact for the channel; whoever calls enforces it
+    ) -> object:
+        """Make one try of a call.
+
+        Args:
+            request: What is to be done.
+            attempt: From 1.
+            timeout: How long it may take.
+
+        Returns:
+            What the channel answered.
+
+        Raises:
+            ChannelError: It did not succeed. No secret is in it.
+        """
+        kind = self._kind_of(request.channel, request.tenant, request.settings)
+        channel = self._kinds.get(kind or "")
+        if channel is None:
+            raise self._unknown(request.channel)
+        settings, secrets = self._settings(channel, request)
+        try:
+            parameters = self._parameters(channel, request)
+            call = ChannelCall(
+                request=request,
+                settings=settings,
+                parameters=parameters,
+                attempt=attempt,
+                timeout=timeout,
+            )
+            if request.operation == "compensate":
+                return await channel.compensate(call)
+            return await channel.execute(call)
+        except ChannelError as error:
+            raise ChannelError(
+                error.code,
+                _without(secrets, error.message),
+                retryable=error.retryable,
+                retry_after=error.retry_after,
+            ) from None
+        except TimeoutError:
+            raise
+        except Exception as error:  # noqa: BLE001 - plugins are strangers
+            # Whatever a plugin's exception says may hold a secret: only where it broke is logged.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("%s broke with %s:\n%s", channel.name, type(error).__name__, frames)
+            raise ChannelError(
+                "channel_error", f"{channel.name!r} broke with {type(error).__name__}."
+            ) from None
+
+    async def close(self) -> None:
+        """Close all channels; no calls come any more."""
+        for channel in self._kinds.values():
+            await channel.close()
+
+    # --- parts ------------------------------------------------------------------------------
+
+    def _kind_of(
+        self, name: str, tenant: str | None, definition: Mapping[str, object] | None = None
+    ) -> str | None:
+        own = (definition or {}).get("channel")
+        if isinstance(own, str) and own != name:
+            return self._kind_of(own, tenant)
+        kind = self._operator.kind_of(name, tenant) or name
+        return kind if kind in self._kinds else None
+
+    def _settings(
+        self, channel: Channel[Any, Any], request: CallRequest
+    ) -> tuple[BaseModel, list[str]]:
+        """The settings of a call, from the weakest to the strongest, and the secrets in them."""
+        own = {key: value for key, value in request.settings.items() if key != "channel"}
+        refused = models.not_for_definitions(channel.Settings, own)
+        if refused:
+            raise ChannelError("not_for_definitions", refused[0].message, retryable=False)
+        base = request.settings.get("channel")
+        names = dict.fromkeys((channel.name, base, request.channel))
+        merged: dict[str, object] = {}
+        for name in names:
+            if isinstance(name, str):
+                merged |= models.by_field(channel.Settings, self._operator.of(request.tenant, name))
+        merged.pop("channel", None)
+        secrets: list[str] = []
+        try:
+            secrets = [str(resolve(one)) for one in references(merged)]
+            resolved = {key: resolve(value) for key, value in merged.items()}
+            resolved |= models.by_field(channel.Settings, own)
+            return channel.Settings.model_validate(resolved), secrets
+        except SecretMissing as error:
+            raise _not_configured(request, str(error)) from None
+        except ValidationError as error:
+            why = _without(secrets, models.told(error))
+            raise _not_configured(request, why) from None
+
+    def _parameters(self, channel: Channel[Any, Any], request: CallRequest) -> BaseModel:
+        html = models.html_keys(channel.Parameters)
+        rendered = render(request.given, request.scope, html)
+        try:
+            return channel.Parameters.model_validate(rendered)
+        except ValidationError as error:
+            missing = [
+                key for key, text in request.given.items() if _came_out_empty(rendered, key, text)
+            ]
+            hint = f" ({', '.join(missing)} came out empty)" if missing else ""
+            raise ChannelError(
+                "invalid_parameters", f"with: {models.told(error)}{hint}.", retryable=False
+            ) from None
+
+    def _unknown(self, name: str) -> ChannelError:
+        near = nearest(name, self.names())
+        hint = f" Did you mean {near!r}?" if near else ""
+        listed = ", ".join(self.names())
+        return ChannelError(
+            "unknown_channel",
+            f"No channel {name!r} is installed.{hint} There are: {listed}.",
+            retryable=False,
+        )
+
+
+def _came_out_empty(rendered: Mapping[str, object], key: str, given: object) -> bool:
+    return is_template(given) and rendered.get(key) in ("", None)
+
+
+def _not_configured(request: CallRequest, why: str) -> ChannelError:
+    return ChannelError(
+        "not_configured",
+        f"The channel {request.channel!r} is not set up for the tenant {request.tenant!r}: {why}.",
+        retryable=False,
+    )
+
+
+def _without(secrets: Sequence[str], text: str) -> str:
+    """A text in which no secret stands."""
+    for secret in secrets:
+        if len(secret) > 3:
+            text = text.replace(secret, "***")
+    return text

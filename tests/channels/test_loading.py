@@ -1,0 +1,105 @@
+"""Channels are found through entry points; one that cannot be used stops the start in words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nexus.channels import ChannelLoadError, SettingsFileError, load_channels
+
+GOOD = """
+from nexus.contracts import Channel, Strict
+
+class Nothing(Strict):
+    pass
+
+class Pigeon(Channel[Nothing, Nothing]):
+    name = "pigeon"
+    Settings = Nothing
+    Parameters = Nothing
+
+    async def execute(self, call):
+        return {"flown": call.key}
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Puts a package on the path, as an installer would."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+
+    def put(
+        code: str, entry: str = "pigeon = pigeon_post:Pigeon", package: str = "pigeons"
+    ) -> None:
+        module = entry.partition("= ")[2].partition(":")[0]
+        (tmp_path / f"{module}.py").write_text(code)
+        info = tmp_path / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[nexus.channels]\n{entry}\n")
+
+    yield put
+    for name in set(sys.modules) - before:
+        if name.startswith("pigeon"):
+            del sys.modules[name]
+
+
+def test_channels_of_installed_packages_stand_beside_our_own(install: Callable[..., None]) -> None:
+    """FR-L2-010, FR-EXT-001."""
+    install(GOOD)
+    assert "pigeon" in load_channels().names()
+    assert "log" in load_channels().names()
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("import not_there_at_all", "ModuleNotFoundError: No module named"),
+        ("raise RuntimeError('no licence\\nat all')", "RuntimeError: no licence at all"),
+        ("class Pigeon: pass", "no subclass of nexus.contracts.Channel"),
+        ("pass", "AttributeError"),
+        (GOOD.replace('"pigeon"', '"dove"'), "its 'name' is 'dove', not 'pigeon'"),
+        (GOOD.replace("Settings = Nothing", "Settings = dict"), "'Settings' is no pydantic model"),
+        (GOOD.replace("    Parameters = Nothing\n", ""), "'Parameters' is no pydantic model"),
+        (GOOD.replace("execute", "other"), "cannot be made: TypeError"),
+    ],
+)
+def test_one_that_fails_to_load_stops_the_start_in_one_line(
+    install: Callable[..., None], code: str, why: str
+) -> None:
+    install(code)
+    with pytest.raises(ChannelLoadError) as caught:
+        load_channels()
+    told = str(caught.value)
+    assert told.startswith("the channel 'pigeon' of the package 'pigeons' (pigeon_post:Pigeon)")
+    assert why in told
+    assert "\n" not in told
+
+
+def test_nobody_takes_the_name_of_another(install: Callable[..., None]) -> None:
+    install(GOOD.replace('"pigeon"', '"log"'), "log = pigeon_post:Pigeon")
+    with pytest.raises(ChannelLoadError, match="'log' is taken by Nexus itself"):
+        load_channels()
+
+
+def test_two_packages_with_one_name_are_both_named(install: Callable[..., None]) -> None:
+    install(GOOD)
+    install(GOOD, "pigeon = pigeon_mail:Pigeon", "rivals")
+    with pytest.raises(ChannelLoadError, match="'rivals'.*taken by the package 'pigeons'"):
+        load_channels()
+
+
+def test_the_operators_file_is_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "channels.json"
+    path.write_text('{"*": {"mine": {"channel": "log"}}}')
+    monkeypatch.setenv("NEXUS_CHANNELS", str(path))
+    assert "mine" in load_channels().names()
+    path.write_text("{")
+    with pytest.raises(SettingsFileError):
+        load_channels()
