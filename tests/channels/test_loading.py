@@ -89,7 +89,7 @@ def test_nobody_takes_the_name_of_another(install: Callable[..., None]) -> None:
 def test_two_packages_with_one_name_are_both_named(install: Callable[..., None]) -> None:
     install(GOOD)
     install(GOOD, "pigeon = pigeon_mail:Pigeon", "rivals")
-    with pytest.raises(ChannelLoadError, match="'rivals'.*taken by the package 'pigeons'"):
+    with pytest.raises(ChannelLoadError, match=r"'rivals'.*taken by the package 'pigeons'"):
         load_channels()
 
 

@@ -54,7 +54,7 @@ def test_a_name_is_of_the_kind_that_it_says_to_its_tenant(tmp_path: Path) -> Non
         ('{"*": {"email": []}}', ("/*/email", "no object")),
         ('{"*": {"email": {"channel": 1}}}', ("/*/email/channel", "text")),
         ("[]", ("no object", "")),
-        ('{"a": {}, "a": {}}', ("twice", "1:")),
+        ('{"a": {}, "a": {}}', ("a second time", "1:")),
     ],
 )
 def test_a_faulty_file_stops_the_start_and_says_where(

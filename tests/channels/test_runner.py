@@ -21,7 +21,7 @@ from tests.channels.calling import called, fails, request
 class PostSettings(Strict):
     host: Annotated[str, Field(json_schema_extra=OPERATOR)]
     password: SecretStr | None = None
-    tokens: list[SecretStr] = []
+    tokens: tuple[SecretStr, ...] = ()
     sender: str = "nobody"
     reply_to: str | None = None
 
