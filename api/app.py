@@ -21,6 +21,7 @@ from api.observing import Observing, configure_logs
 from api.reading import Database
 from api.routes import dashboard, definitions, diagrams, incidents, instances, system, versions
 from api.services import Services
+from nexus.channels import load_channels
 from nexus.settings import Settings
 from storage.engine import create_engine
 
@@ -36,8 +37,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         ValueError: There is no secret to verify tokens with.
+        ChannelLoadError: A channel cannot be loaded.
+        SettingsFileError: The operator's settings of channels cannot be used.
     """
     configure_logs()
+    channels = load_channels()
     authentication = Authentication(settings.jwt_secret)
 
     @contextlib.asynccontextmanager
@@ -52,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
         )
         database = Database(engine)
         gateway = Gateway(client, settings.task_queue)
-        folder = DefinitionsFolder(engine, settings.definitions)
+        folder = DefinitionsFolder(engine, settings.definitions, channels.seen_by(None))
         app.state.services = Services(
             settings=settings,
             engine=engine,
@@ -61,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
             commands=Commands(database, gateway, settings.signal_roles),
             authentication=authentication,
             idempotency=Idempotency(database),
+            channels=channels,
             folder=folder,
         )
         watching = asyncio.create_task(folder.run())

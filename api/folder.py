@@ -25,6 +25,7 @@ from watchfiles import awatch
 
 from api.metrics import FOLDER_PROBLEMS
 from api.problems import present_finding
+from nexus.core.channel_kinds import ChannelKinds
 from nexus.core.commands import SYSTEM
 from nexus.core.compiler import Compiled, load_definition
 from nexus.core.errors import DefinitionError
@@ -61,10 +62,12 @@ class DefinitionsFolder:
     Args:
         engine: The database that they go to.
         path: The folder; it may be missing, and appear later.
+        channels: What its definitions may call; without them, no word is said about that.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine, path: Path, channels: ChannelKinds | None = None) -> None:
         self._engine = engine
+        self._channels = channels
         self._path = path
         self._loaded: dict[Path, _Loaded] = {}
         self._problems: dict[Path, tuple[str, ...]] = {}
@@ -239,11 +242,10 @@ class DefinitionsFolder:
             time.sleep(_HALF_WRITTEN)
             return self._compile(path)
 
-    @staticmethod
-    def _compile(path: Path) -> Compiled:
+    def _compile(self, path: Path) -> Compiled:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)  # one more than allowed is refused as too large
-        return load_definition(content, str(path))
+        return load_definition(content, str(path), self._channels)
 
     def _report(
         self, path: Path, stamp: Stamp, lines: tuple[str, ...], *, is_double: bool = False

@@ -10,6 +10,7 @@ from api.folder import DefinitionsFolder
 from api.gateway import Gateway
 from api.idempotency import Idempotency
 from api.reading import Database
+from nexus.channels import Channels
 from nexus.settings import Settings
 from storage.engine import Engine
 
@@ -26,6 +27,7 @@ class Services:
         commands: Starts instances, commands them and asks them.
         authentication: Reads tokens.
         idempotency: Keeps answers by key.
+        channels: What is installed, for the checks of definitions; nothing is called here.
         folder: The watched folder of definitions.
     """
 
@@ -36,4 +38,5 @@ class Services:
     commands: Commands
     authentication: Authentication
     idempotency: Idempotency
+    channels: Channels
     folder: DefinitionsFolder

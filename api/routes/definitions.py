@@ -9,6 +9,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+from api.authentication import Caller
 from api.idempotency import Answer
 from api.listing import Cursor, Limit
 from api.openapi import idempotent, problems
@@ -16,6 +17,7 @@ from api.present import json_response, page, present_definition, present_definit
 from api.problems import present_finding
 from api.routing import CallerOf, NexusRoute, ServicesOf
 from api.schemas import Definition, DefinitionEntry, Page, StoredDefinition, Validated
+from api.services import Services
 from api.versions import to_read
 from nexus.core.compiler import Compiled, load_definition
 from storage import definitions
@@ -68,7 +70,7 @@ async def store(request: Request, caller: CallerOf, services: ServicesOf) -> Res
     text = await request.body()
 
     async def perform(command_id: str, repeated: bool) -> Answer:  # noqa: ARG001
-        compiled = await _compile(text)
+        compiled = await _compile(text, caller, services)
         program = compiled.program
         warnings = [present_finding(warning) for warning in compiled.warnings]
         stored, outcome = await services.database.write(
@@ -107,9 +109,9 @@ async def store(request: Request, caller: CallerOf, services: ServicesOf) -> Res
     responses=problems("too_large", "invalid_definition", "invalid_json"),
     openapi_extra=_BODY,
 )
-async def validate(request: Request, caller: CallerOf) -> Response:  # noqa: ARG001
+async def validate(request: Request, caller: CallerOf, services: ServicesOf) -> Response:
     """The same check as storing it, and nothing is stored: warnings, or the same located errors."""
-    compiled = await _compile(await request.body())
+    compiled = await _compile(await request.body(), caller, services)
     return json_response(
         {
             "valid": True,
@@ -120,9 +122,10 @@ async def validate(request: Request, caller: CallerOf) -> Response:  # noqa: ARG
     )
 
 
-async def _compile(text: bytes) -> Compiled:
+async def _compile(text: bytes, caller: Caller, services: Services) -> Compiled:
     # In a thread: a large definition takes longer than other requests should wait.
-    return await to_thread.run_sync(load_definition, text)
+    channels = services.channels.seen_by(caller.tenant)
+    return await to_thread.run_sync(load_definition, text, "", channels)
 
 
 @router.get(

@@ -66,9 +66,11 @@ class OperatorSettings:
         shared = found.get(EVERYBODY, {}).get(name, {})
         return {**shared, **found.get(tenant, {}).get(name, {})}
 
-    def names(self) -> list[str]:
-        """All names that anybody's settings have."""
-        return list(dict.fromkeys(name for own in self._current().values() for name in own))
+    def names(self, tenant: str | None = None) -> list[str]:
+        """The names of a tenant's settings and of everybody's; without a tenant, of anybody's."""
+        found = self._current()
+        owners = list(found) if tenant is None else [EVERYBODY, tenant]
+        return list(dict.fromkeys(name for owner in owners for name in found.get(owner, {})))
 
     def kind_of(self, name: str, tenant: str | None = None) -> str | None:
         """What a name says that it is; without a tenant, what it is for anybody."""

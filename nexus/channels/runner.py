@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,8 +22,42 @@ from nexus.core.errors import nearest
 _log = logging.getLogger("nexus.channels")
 
 
+@dataclass(frozen=True, slots=True)
+class SeenChannels:
+    """The channels as a tenant's definitions see them: a `nexus.core.channel_kinds.ChannelKinds`.
+
+    What other tenants call theirs is nobody's business.
+    """
+
+    kinds: Mapping[str, Channel[Any, Any]]
+    operator: OperatorSettings
+    tenant: str | None
+
+    def names(self) -> Sequence[str]:
+        """Every kind of channel, and every name of the operator's settings."""
+        return tuple(dict.fromkeys((*self.kinds, *self.operator.names(self.tenant))))
+
+    def kind_of(self, name: str) -> str | None:
+        """The kind that a name stands for; None where nobody knows it."""
+        kind = self.operator.kind_of(name, self.tenant) or name
+        return kind if kind in self.kinds else None
+
+    def check_settings(self, kind: str, settings: Mapping[str, object]) -> Sequence[Finding]:
+        """What is wrong in a definition's settings of this kind."""
+        channel = self.kinds.get(kind)
+        if channel is None:
+            return ()
+        given = {key: value for key, value in settings.items() if key != "channel"}
+        return models.check_settings(channel.Settings, given)
+
+    def check_given(self, kind: str, given: Mapping[str, object]) -> Sequence[Finding]:
+        """What is wrong in a step's `with`; what templates make of it is not known yet."""
+        channel = self.kinds.get(kind)
+        return () if channel is None else models.check_given(channel.Parameters, given)
+
+
 class Channels:
-    """The channels that are installed, with the operator's settings. Answers the checker, too.
+    """The channels that are installed, with the operator's settings.
 
     Args:
         kinds: By name.
@@ -35,28 +70,9 @@ class Channels:
         self._kinds = dict(kinds)
         self._operator = operator or OperatorSettings()
 
-    # --- what the checker asks (`nexus.core.channel_kinds.ChannelKinds`) -------------------
-
-    def names(self) -> Sequence[str]:
-        """Every kind of channel, and every name of the operator's settings."""
-        return tuple(dict.fromkeys((*self._kinds, *self._operator.names())))
-
-    def kind_of(self, name: str) -> str | None:
-        """The kind that a name stands for; None where nobody knows it."""
-        return self._kind_of(name, None)
-
-    def check_settings(self, kind: str, settings: Mapping[str, object]) -> Sequence[Finding]:
-        """What is wrong in a definition's settings of this kind."""
-        channel = self._kinds.get(kind)
-        if channel is None:
-            return ()
-        given = {key: value for key, value in settings.items() if key != "channel"}
-        return models.check_settings(channel.Settings, given)
-
-    def check_given(self, kind: str, given: Mapping[str, object]) -> Sequence[Finding]:
-        """What is wrong in a step's `with`; what templates make of it is not known yet."""
-        channel = self._kinds.get(kind)
-        return () if channel is None else models.check_given(channel.Parameters, given)
+    def seen_by(self, tenant: str | None) -> SeenChannels:
+        """What the checker of a definition asks, for a tenant's; None for one of all tenants."""
+        return SeenChannels(self._kinds, self._operator, tenant)
 
     # --- calls ------------------------------------------------------------------------------
 
@@ -80,10 +96,12 @@ class Channels:
         Raises:
             ChannelError: It did not succeed. No secret is in it.
         """
-        kind = self._kind_of(request.channel, request.tenant, request.settings)
-        channel = self._kinds.get(kind or "")
-        if channel is None:
-            raise self._unknown(request.channel)
+        seen = self.seen_by(request.tenant)
+        own = request.settings.get("channel")
+        kind = seen.kind_of(own if isinstance(own, str) else request.channel)
+        if kind is None:
+            raise _unknown(request.channel, seen.names())
+        channel = self._kinds[kind]
         settings, secrets = self._settings(channel, request)
         try:
             parameters = self._parameters(channel, request)
@@ -120,15 +138,6 @@ class Channels:
             await channel.close()
 
     # --- parts ------------------------------------------------------------------------------
-
-    def _kind_of(
-        self, name: str, tenant: str | None, definition: Mapping[str, object] | None = None
-    ) -> str | None:
-        own = (definition or {}).get("channel")
-        if isinstance(own, str) and own != name:
-            return self._kind_of(own, tenant)
-        kind = self._operator.kind_of(name, tenant) or name
-        return kind if kind in self._kinds else None
 
     def _settings(
         self, channel: Channel[Any, Any], request: CallRequest
@@ -171,15 +180,15 @@ class Channels:
                 "invalid_parameters", f"with: {models.told(error)}{hint}.", retryable=False
             ) from None
 
-    def _unknown(self, name: str) -> ChannelError:
-        near = nearest(name, self.names())
-        hint = f" Did you mean {near!r}?" if near else ""
-        listed = ", ".join(self.names())
-        return ChannelError(
-            "unknown_channel",
-            f"No channel {name!r} is installed.{hint} There are: {listed}.",
-            retryable=False,
-        )
+
+def _unknown(name: str, names: Sequence[str]) -> ChannelError:
+    near = nearest(name, names)
+    hint = f" Did you mean {near!r}?" if near else ""
+    return ChannelError(
+        "unknown_channel",
+        f"No channel {name!r} is installed.{hint} There are: {', '.join(names)}.",
+        retryable=False,
+    )
 
 
 def _came_out_empty(rendered: Mapping[str, object], key: str, given: object) -> bool:

@@ -54,6 +54,7 @@ def validate(
 
 def _checked(files: tuple[Path, ...]) -> list[Checked]:
     """Each file checked by itself, and whether two of them define the same."""
+    from nexus.cli.channels import installed_channels
     from nexus.cli.definition_files import read, shown
     from nexus.cli.findings import Checked
     from nexus.core import DefinitionError, load_definition
@@ -62,10 +63,11 @@ def _checked(files: tuple[Path, ...]) -> list[Checked]:
 
     checked: list[Checked] = []
     defined: dict[tuple[str, str], str] = {}
+    channels = installed_channels()
     for path in files:
         text, name = read(path), shown(path)
         try:
-            compiled = load_definition(text, name)
+            compiled = load_definition(text, name, channels)
         except DefinitionError as error:
             checked.append(Checked(name, text, error.problems))
             continue

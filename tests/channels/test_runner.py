@@ -222,12 +222,23 @@ def codes(findings: Any) -> list[tuple[str, str]]:
 
 def test_the_checker_knows_kinds_and_the_operators_names(tmp_path: Path) -> None:
     found = channels(tmp_path, {"acme": {"welcome": {"channel": "post"}}})
-    assert found.names() == ("post", "other", "welcome")
-    assert (found.kind_of("welcome"), found.kind_of("nope")) == ("post", None)
+    for tenant in ("acme", None):
+        seen = found.seen_by(tenant)
+        assert seen.names() == ("post", "other", "welcome")
+        assert (seen.kind_of("welcome"), seen.kind_of("nope")) == ("post", None)
+
+
+def test_what_other_tenants_call_theirs_is_not_told(tmp_path: Path) -> None:
+    """SR-003."""
+    found = channels(tmp_path, {"acme": {"welcome": {"channel": "post"}}})
+    assert found.seen_by("other").names() == ("post", "other")
+    assert found.seen_by("other").kind_of("welcome") is None
+    error = fails(found, request("welcom", tenant="other"), "unknown_channel")
+    assert "welcome" not in error.message
 
 
 def test_settings_of_a_definition_are_checked_before_they_run(tmp_path: Path) -> None:
-    found = channels(tmp_path)
+    found = channels(tmp_path).seen_by("acme")
     assert not found.check_settings("post", {"channel": "post", "sender": "me"})
     given = {"host": "x", "sendr": 1, "tokens": ["x"], "replyTo": {"env": "X"}, "sender": []}
     assert sorted(codes(found.check_settings("post", given))) == [
@@ -242,7 +253,7 @@ def test_settings_of_a_definition_are_checked_before_they_run(tmp_path: Path) ->
 
 
 def test_parameters_are_checked_as_far_as_no_template_decides(tmp_path: Path) -> None:
-    found = channels(tmp_path)
+    found = channels(tmp_path).seen_by("acme")
     assert not found.check_given("post", {"to": "{{ data.email }}", "score": "{{ data.score }}"})
     assert codes(found.check_given("post", {"score": "x", "bdy": "{{ x }}"})) == [
         ("missing_key", ""),
