@@ -17,6 +17,7 @@ from activities.projection import ProjectionActivities
 from nexus.core.commands import AddRecord, ReceiveEvent
 from tests.workflows.definitions import CAMPAIGN, DEALS, SALES, clocked
 from tests.workflows.harness import ADMIN, ANN, BOB, Handle, Harness, eventually, token
+from tests.workflows.run_scenarios import RUN_SCENARIOS, long_waits
 from workflows.contract import PROJECT, WORKFLOW, InstanceInput
 
 Scenario = Callable[[Harness], Awaitable[Handle]]
@@ -246,23 +247,26 @@ async def all_records_asked_for(harness: Harness) -> Handle:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    scenario.__name__: scenario
-    for scenario in (
-        plain,
-        refused_start,
-        still_open,
-        events_and_conditions,
-        clocks_fired_and_cancelled,
-        signals_good_and_bad,
-        several_records,
-        continued_as_new,
-        cancelled_by_an_operator,
-        many_at_once,
-        database_away,
-        database_away_for_longer,
-        cancelled_while_the_database_was_away,
-        all_records_asked_for,
-    )
+    **{
+        scenario.__name__: scenario
+        for scenario in (
+            plain,
+            refused_start,
+            still_open,
+            events_and_conditions,
+            clocks_fired_and_cancelled,
+            signals_good_and_bad,
+            several_records,
+            continued_as_new,
+            cancelled_by_an_operator,
+            many_at_once,
+            database_away,
+            database_away_for_longer,
+            cancelled_while_the_database_was_away,
+            all_records_asked_for,
+        )
+    },
+    **RUN_SCENARIOS,
 }
 
 
@@ -292,5 +296,5 @@ async def long_clocks(harness: Harness, environment: WorkflowEnvironment) -> Han
 
 
 SKIPPING_SCENARIOS: Mapping[str, Callable[[Harness, WorkflowEnvironment], Awaitable[Handle]]] = {
-    scenario.__name__: scenario for scenario in (never_started, long_clocks)
+    scenario.__name__: scenario for scenario in (never_started, long_clocks, long_waits)
 }

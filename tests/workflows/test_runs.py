@@ -108,10 +108,13 @@ async def test_two_hundred_parallel_channels_join(harness: Harness) -> None:
         assert harness.intact(started.instance.id)
 
 
-async def test_calls_that_carry_much_data_are_started_by_and_by(harness: Harness) -> None:
+@pytest.mark.parametrize("cached", [1_000, 0], ids=["cached", "replayed at every task"])
+async def test_calls_that_carry_much_data_are_started_by_and_by(
+    harness: Harness, cached: int
+) -> None:
     """More than one message to Temporal, and one history, could hold."""
     channels = ScriptedChannels()
-    async with harness.worker(channels=channels):
+    async with harness.worker(channels=channels, max_cached_workflows=cached):
         started, handle = await harness.start(
             running(*(call("ok") for _ in range(12))), data={"text": "x" * 300_000}
         )
@@ -148,11 +151,14 @@ async def test_a_call_that_carries_too_much_is_an_incident(harness: Harness) -> 
         await handle.terminate()
 
 
-async def test_tasks_waits_events_and_incidents_go_along_into_new_runs(harness: Harness) -> None:
+@pytest.mark.parametrize("cached", [1_000, 0], ids=["cached", "replayed at every task"])
+async def test_tasks_waits_events_and_incidents_go_along_into_new_runs(
+    harness: Harness, cached: int
+) -> None:
     """R29: they are state; a call under way is not, and is awaited."""
     harness.roll_over_after = 30
     channels = ScriptedChannels()
-    async with harness.worker(channels=channels):
+    async with harness.worker(channels=channels, max_cached_workflows=cached):
         started, handle = await harness.start(
             running(
                 CALL_ANN,
