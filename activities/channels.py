@@ -35,8 +35,9 @@ class Caller(Protocol):
 class ChannelActivities:
     """Makes calls with the channels that are installed. Needs no database and no secret of ours."""
 
-    def __init__(self, channels: Caller) -> None:
+    def __init__(self, channels: Caller, beat: float = BEAT) -> None:
         self._channels = channels
+        self._beat = beat
 
     @activity.defn(name="call_channel")
     async def call_channel(self, request: CallRequest) -> CallAnswer:
@@ -67,30 +68,26 @@ class ChannelActivities:
         )
         limit = asyncio.timeout(timeout.total_seconds())
         try:
-            async with _alive(), limit:
+            async with _alive(self._beat), limit:
                 response = await self._channels.call(request, attempt=info.attempt, timeout=timeout)
         except ChannelError as error:
             log.warning("channel_failed", code=error.code, retryable=error.retryable)
             raise _failed(error, info.attempt) from None
         except TimeoutError:
-            if not limit.expired():
-                raise
             log.warning("channel_failed", code="timed_out", retryable=True)
-            late = ChannelError(
-                "timed_out",
-                f"{request.channel!r} was not done within {format_duration(timeout)}.",
-            )
+            within = f" within {format_duration(timeout)}" if limit.expired() else " in time"
+            late = ChannelError("timed_out", f"{request.channel!r} was not done{within}.")
             raise _failed(late, info.attempt) from None
         return CallAnswer(response=_plain(response), attempts=info.attempt)
 
 
 @asynccontextmanager
-async def _alive() -> AsyncIterator[None]:
+async def _alive(every: float) -> AsyncIterator[None]:
     """Signs of life, for as long as it takes."""
 
     async def beat() -> None:
         while True:
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(every)
             activity.heartbeat()
 
     beating = asyncio.create_task(beat())

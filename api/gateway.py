@@ -356,28 +356,43 @@ NOT_KNOWN = "Not known while Temporal is away."
 
 async def ready(
     client: Client, task_queue: str, *, fresh: float = 70.0
-) -> tuple[str | None, str | None]:
-    """What keeps Temporal, and what a worker, from being ready; None where nothing does.
+) -> tuple[str | None, str | None, str | None]:
+    """What keeps Temporal, a worker, and whoever calls channels from being ready; None for nothing.
 
     Args:
         client: To ask with.
         task_queue: Where a worker should be polling.
         fresh: Seconds within which a poller must have been seen; a poll lasts 60.
     """
+    queues = (
+        (task_queue, enums_v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+        (contract.channel_queue(task_queue), enums_v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    )
     try:
-        answer = await client.workflow_service.describe_task_queue(
-            service_v1.DescribeTaskQueueRequest(
-                namespace=client.namespace,
-                task_queue=taskqueue_v1.TaskQueue(name=task_queue),
-                task_queue_type=enums_v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            ),
-            timeout=timedelta(seconds=2),
+        worker, channels = await asyncio.gather(
+            *(_polled(client, queue, kind, fresh) for queue, kind in queues)
         )
     except RPCError as error:
-        return f"Temporal does not answer: {error.message}", NOT_KNOWN
+        return f"Temporal does not answer: {error.message}", NOT_KNOWN, NOT_KNOWN
     except RuntimeError as error:
-        return f"Temporal cannot be reached: {error}", NOT_KNOWN
+        return f"Temporal cannot be reached: {error}", NOT_KNOWN, NOT_KNOWN
+    return (
+        None,
+        None if worker else f"No worker polls the task queue {task_queue!r}.",
+        None if channels else f"Nobody polls the task queue {queues[1][0]!r}: calls wait.",
+    )
+
+
+async def _polled(
+    client: Client, queue: str, kind: enums_v1.TaskQueueType.ValueType, fresh: float
+) -> bool:
+    answer = await client.workflow_service.describe_task_queue(
+        service_v1.DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=taskqueue_v1.TaskQueue(name=queue),
+            task_queue_type=kind,
+        ),
+        timeout=timedelta(seconds=2),
+    )
     oldest = time.time() - fresh
-    if any(poller.last_access_time.ToSeconds() >= oldest for poller in answer.pollers):
-        return None, None
-    return None, f"No worker polls the task queue {task_queue!r}."
+    return any(poller.last_access_time.ToSeconds() >= oldest for poller in answer.pollers)

@@ -6,7 +6,9 @@
 | `NEXUS_DATABASE_URL` | `sqlite:///…` or `postgresql://…` | SQLite in the data folder |
 | `NEXUS_TEMPORAL_ADDRESS` | host:port of Temporal's frontend | `127.0.0.1:7233` |
 | `NEXUS_TEMPORAL_NAMESPACE` | Temporal namespace | `default` |
-| `NEXUS_TASK_QUEUE` | the workers' task queue | `nexus` |
+| `NEXUS_TASK_QUEUE` | the workers' task queue; that of channel calls is `…-channels` | `nexus` |
+| `NEXUS_CHANNELS` | the operator's settings of channels, a JSON file | none |
+| `NEXUS_CHANNELS_IN_WORKER` | `0`: workers leave calling channels to `nexus channels` | `1` |
 | `NEXUS_SIGNAL_ROLES` | roles of `system:signal`, the actor of unsigned signals, by commas | none |
 | `NEXUS_JWT_SECRET` | signs tokens; 32 characters or more | `secret` in the data folder |
 | `NEXUS_DEFINITIONS` | the watched folder of definitions | `definitions/` of the checkout |
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from nexus.core.errors import NexusError
 SECRET_MINIMUM = 32
 
 _ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
@@ -51,14 +54,50 @@ def default_definitions() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class TemporalSettings:
+    """Where Temporal is: all that a process which only calls channels is told.
+
+    Attributes:
+        temporal_address: host:port of Temporal's frontend.
+        temporal_namespace: Temporal namespace of all tenants.
+        task_queue: Task queue of the workers.
+    """
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    task_queue: str = "nexus"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> TemporalSettings:
+        """Reads and checks the environment, and no database or secret in it.
+
+        Args:
+            environ: Instead of the environment of this process.
+
+        Raises:
+            SettingsError: A variable cannot be used; it is named, with what would be right.
+        """
+        text = _texts(environ)
+        settings = TemporalSettings(
+            temporal_address=text("NEXUS_TEMPORAL_ADDRESS", "127.0.0.1:7233"),
+            temporal_namespace=text("NEXUS_TEMPORAL_NAMESPACE", "default"),
+            task_queue=text("NEXUS_TASK_QUEUE", "nexus"),
+        )
+        if not _ADDRESS.fullmatch(settings.temporal_address):
+            raise SettingsError(
+                f"NEXUS_TEMPORAL_ADDRESS is {settings.temporal_address!r}: expected host:port, "
+                "such as 127.0.0.1:7233"
+            )
+        return settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(TemporalSettings):
     """What the API and the workers are told.
 
     Attributes:
         database_url: SQLAlchemy URL of the projection database.
-        temporal_address: host:port of Temporal's frontend.
-        temporal_namespace: Temporal namespace of all tenants.
-        task_queue: Task queue of the workers.
+        channels_in_worker: Workers call channels themselves.
         signal_roles: Roles of the actor of unsigned signals (R27).
         jwt_secret: Key of the tokens' HS256; "" where none has been made yet.
         definitions: Watched folder of definition documents.
@@ -67,9 +106,7 @@ class Settings:
     """
 
     database_url: str
-    temporal_address: str = "127.0.0.1:7233"
-    temporal_namespace: str = "default"
-    task_queue: str = "nexus"
+    channels_in_worker: bool = True
     signal_roles: tuple[str, ...] = ()
     jwt_secret: str = ""
     definitions: Path
@@ -86,17 +123,15 @@ class Settings:
         Raises:
             SettingsError: A variable cannot be used; it is named, with what would be right.
         """
-        env = os.environ if environ is None else environ
-
-        def text(name: str, default: str) -> str:
-            return env.get(name, "").strip() or default
-
+        text = _texts(environ)
+        temporal = TemporalSettings.from_env(environ)
         data_dir = Path(text("NEXUS_DATA_DIR", str(default_data_dir()))).expanduser().absolute()
         settings = cls(
             database_url=text("NEXUS_DATABASE_URL", sqlite_url(data_dir)),
-            temporal_address=text("NEXUS_TEMPORAL_ADDRESS", "127.0.0.1:7233"),
-            temporal_namespace=text("NEXUS_TEMPORAL_NAMESPACE", "default"),
-            task_queue=text("NEXUS_TASK_QUEUE", "nexus"),
+            temporal_address=temporal.temporal_address,
+            temporal_namespace=temporal.temporal_namespace,
+            task_queue=temporal.task_queue,
+            channels_in_worker=_yes_or_no(text, "NEXUS_CHANNELS_IN_WORKER", default=True),
             signal_roles=tuple(
                 role.strip() for role in text("NEXUS_SIGNAL_ROLES", "").split(",") if role.strip()
             ),
@@ -131,11 +166,6 @@ class Settings:
                 f"NEXUS_DATABASE_URL starts with {scheme!r}: expected "
                 + " or ".join(f"{known}…" for known in _DATABASES)
             )
-        if not _ADDRESS.fullmatch(self.temporal_address):
-            raise SettingsError(
-                f"NEXUS_TEMPORAL_ADDRESS is {self.temporal_address!r}: expected host:port, "
-                "such as 127.0.0.1:7233"
-            )
         if not self.web_ui_url.startswith(("http://", "https://")):
             raise SettingsError(
                 f"NEXUS_WEB_UI_URL is {self.web_ui_url!r}: expected http://… or https://…"
@@ -145,6 +175,18 @@ class Settings:
                 f"NEXUS_JWT_SECRET has {len(self.jwt_secret)} characters: expected at least "
                 f"{SECRET_MINIMUM}, such as `openssl rand -hex 32` makes"
             )
+
+
+def _texts(environ: Mapping[str, str] | None) -> Callable[[str, str], str]:
+    env = os.environ if environ is None else environ
+    return lambda name, default: env.get(name, "").strip() or default
+
+
+def _yes_or_no(text: Callable[[str, str], str], name: str, *, default: bool) -> bool:
+    said = text(name, str(int(default))).lower()
+    if said not in {*_YES, *_NO}:
+        raise SettingsError(f"{name} is {said!r}: expected 1 or 0")
+    return said in _YES
 
 
 def sqlite_url(data_dir: Path) -> str:

@@ -40,14 +40,15 @@ async def readyz(services: ServicesOf) -> Response:
     """Ready means: the database, Temporal, and a worker that polls.
 
     `folder_problems` lists files of the definitions folder that do not compile; they do not
-    make the platform unready, since the last good version of each stays live.
+    make the platform unready, since the last good version of each stays live. Nor does it that
+    nobody calls channels (`checks.channels`): calls wait, and nothing else does.
     """
-    database, (temporal, worker) = await asyncio.gather(
+    database, (temporal, worker, channels) = await asyncio.gather(
         _database(services.engine),
         gateway.ready(services.gateway.client, services.gateway.task_queue),
     )
     found = {"database": database, "temporal": temporal, "worker": worker}
-    checks = {name: why or "ok" for name, why in found.items()}
+    checks = {name: why or "ok" for name, why in (*found.items(), ("channels", channels))}
     body: dict[str, object] = {"checks": checks, "folder_problems": services.folder.problems}
     if any(found.values()):
         # What nobody can know while Temporal is away is not said twice.

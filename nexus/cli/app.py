@@ -106,10 +106,18 @@ def api(
 
 @app.command()
 def worker() -> None:
-    """Run workflows and activities. The environment says where everything is (NEXUS_…)."""
+    """Run workflows, and call channels. The environment says where everything is (NEXUS_…)."""
     from nexus.cli.serve import run_worker
 
     run_worker(config.Settings.from_env())
+
+
+@app.command()
+def channels() -> None:
+    """Call channels, and nothing else: needs no database and no secret of the platform."""
+    from nexus.cli.serve import run_channels
+
+    run_channels(config.TemporalSettings.from_env())
 
 
 @app.command()

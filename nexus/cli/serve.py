@@ -1,4 +1,4 @@
-"""Runs one part of the platform in this process: the API, or a worker."""
+"""Runs one part of the platform in this process: the API, a worker, or what calls channels."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from nexus.cli.database import upgrade_database
 from nexus.cli.failures import CommandFailed, platform_module
 from nexus.cli.logs import configure_logging
-from nexus.settings import Settings
+from nexus.settings import Settings, TemporalSettings
 
 if TYPE_CHECKING:
     from temporalio.client import Client
+    from temporalio.worker import Worker
+
+    from nexus.channels import Channels
 
 # Set for the children of `nexus dev`, which ends them itself and in order: Ctrl-C reaches the
 # whole process group, and is not for them.
@@ -87,7 +90,20 @@ def run_worker(settings: Settings) -> NoReturn:
     end_process(0)
 
 
+def run_channels(settings: TemporalSettings) -> NoReturn:
+    """Calls channels until this process is asked to end; does not return.
+
+    Args:
+        settings: Where Temporal is. This process needs no database and no secret of the platform;
+            what channels need stands in the operator's file.
+    """
+    configure_logging()
+    asyncio.run(_call_channels(settings))
+    end_process(0)
+
+
 async def _work(settings: Settings) -> None:
+    channels = _load_channels() if settings.channels_in_worker else None
     engine = platform_module("storage.engine").create_engine(settings.database_url)
     projection = platform_module("activities.projection").ProjectionActivities(engine)
     authentication = platform_module("activities.authentication").AuthenticationActivities(
@@ -99,24 +115,67 @@ async def _work(settings: Settings) -> None:
     client = await connect_patiently(settings, end)
     if client is None:
         return
-    worker = build_worker(
-        client,
-        settings.task_queue,
-        activities=[projection.project, authentication.authenticate],
-    )
+    workers = [
+        build_worker(
+            client,
+            settings.task_queue,
+            activities=[projection.project, authentication.authenticate],
+        )
+    ]
+    if channels is not None:
+        workers.append(_channel_worker(client, settings, channels))
     _log.info("working on the task queue %s", settings.task_queue)
-    running = asyncio.create_task(worker.run())
+    await _run_until(end, workers)
+    if channels is not None:
+        await channels.close()
+
+
+async def _call_channels(settings: TemporalSettings) -> None:
+    channels = _load_channels()
+    end = asyncio.Event()
+    _on_end(end.set)
+    client = await connect_patiently(settings, end)
+    if client is None:
+        return
+    worker = _channel_worker(client, settings, channels)
+    _log.info(
+        "calling channels (%s) on the task queue %s",
+        ", ".join(sorted(channels.names())),
+        worker.task_queue,
+    )
+    await _run_until(end, [worker])
+    await channels.close()
+
+
+def _load_channels() -> Channels:
+    """All channels that are installed; one that cannot be used stops the start."""
+    channels: Channels = platform_module("nexus.channels").load_channels()
+    return channels
+
+
+def _channel_worker(client: Client, settings: TemporalSettings, channels: Channels) -> Worker:
+    activities = platform_module("activities.channels").ChannelActivities(channels)
+    worker: Worker = platform_module("workflows.worker").build_channel_worker(
+        client, settings.task_queue, [activities.call_channel]
+    )
+    return worker
+
+
+async def _run_until(end: asyncio.Event, workers: Sequence[Worker]) -> None:
+    """Runs workers until they are asked to end, and ends all of them."""
+    running = [asyncio.create_task(worker.run()) for worker in workers]
     ending = asyncio.create_task(end.wait())
-    await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        ending.cancel()
-        running.result()
-        raise CommandFailed("the worker ended by itself")
+    await asyncio.wait({*running, ending}, return_when=asyncio.FIRST_COMPLETED)
+    for task in running:
+        if task.done():
+            ending.cancel()
+            task.result()
+            raise CommandFailed("the worker ended by itself")
     # What is in flight is handed back within Temporal's own timeouts if this takes too long.
-    await asyncio.wait({asyncio.create_task(worker.shutdown())}, timeout=6)
+    await asyncio.wait({asyncio.create_task(worker.shutdown()) for worker in workers}, timeout=6)
 
 
-async def connect_patiently(settings: Settings, end: asyncio.Event) -> Client | None:
+async def connect_patiently(settings: TemporalSettings, end: asyncio.Event) -> Client | None:
     """Connects to Temporal, as soon as it is there.
 
     Args:
