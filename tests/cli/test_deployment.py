@@ -15,12 +15,13 @@ import typer
 import yaml
 
 from nexus import settings
+from nexus.channels import load_channels
 from nexus.cli.app import app
 from nexus.cli.temporal_server import DYNAMIC_CONFIG
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("migrate", "api", "worker")
+OURS = ("migrate", "api", "worker", "channels")
 
 # The keys of a service in the Compose specification that we use; a typing error is none of them.
 KNOWN = {
@@ -98,10 +99,33 @@ def test_everything_that_must_be_given_is_in_the_example(compose: dict[str, Any]
         assert f"\n{name}=\n" in example
 
 
-def test_a_worker_can_be_scaled(compose: dict[str, Any]) -> None:
-    worker = compose["services"]["worker"]
-    assert "ports" not in worker, "two workers cannot have one port"
-    assert "container_name" not in worker
+@pytest.mark.parametrize("name", ["worker", "channels"])
+def test_what_works_can_be_scaled(compose: dict[str, Any], name: str) -> None:
+    service = compose["services"][name]
+    assert "ports" not in service, "two of them cannot have one port"
+    assert "container_name" not in service
+
+
+def test_channels_are_called_by_one_service_that_is_told_no_secret_of_ours(
+    compose: dict[str, Any],
+) -> None:
+    assert compose["services"]["worker"]["environment"]["NEXUS_CHANNELS_IN_WORKER"] == "0"
+    channels = compose["services"]["channels"]
+    assert set(channels["environment"]) == {
+        *("NEXUS_TEMPORAL_ADDRESS", "NEXUS_TEMPORAL_NAMESPACE", "NEXUS_TASK_QUEUE"),
+        "NEXUS_CHANNELS",
+    }
+    assert "$" not in str(channels["environment"])
+
+
+@pytest.mark.parametrize("name", ["api", "channels"])
+def test_who_has_to_know_channels_is_given_the_operators_file(
+    compose: dict[str, Any], name: str
+) -> None:
+    service = compose["services"][name]
+    file, place, _ = next(one for one in service["volumes"] if "channels" in one).split(":")
+    assert service["environment"]["NEXUS_CHANNELS"] == place
+    assert "log" in load_channels(ROOT / file).names()
 
 
 def test_temporal_in_production_has_the_settings_that_one_machine_has() -> None:

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nexus.settings import Settings, SettingsError, default_definitions, secret_file
+from nexus.settings import (
+    Settings,
+    SettingsError,
+    TemporalSettings,
+    default_definitions,
+    secret_file,
+)
 
 SECRET = "s" * 32
 
@@ -33,6 +39,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
             "NEXUS_TEMPORAL_ADDRESS": "temporal:7233",
             "NEXUS_TEMPORAL_NAMESPACE": "crm",
             "NEXUS_TASK_QUEUE": "mine",
+            "NEXUS_CHANNELS_IN_WORKER": "0",
             "NEXUS_SIGNAL_ROLES": "crm, billing",
             "NEXUS_JWT_SECRET": SECRET,
             "NEXUS_DEFINITIONS": str(tmp_path / "definitions"),
@@ -43,6 +50,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     assert settings.temporal_address == "temporal:7233"
     assert settings.temporal_namespace == "crm"
     assert settings.task_queue == "mine"
+    assert not settings.channels_in_worker
     assert settings.signal_roles == ("crm", "billing")
     assert settings.jwt_secret == SECRET
     assert settings.definitions == tmp_path / "definitions"
@@ -71,6 +79,7 @@ def test_no_secret_is_said_only_when_one_is_needed(tmp_path: Path) -> None:
         ("NEXUS_DATABASE_URL", "mysql://root:hunter2@db/x", "starts with 'mysql'.*expected sqlite"),
         ("NEXUS_TEMPORAL_ADDRESS", "temporal", "'temporal': expected host:port"),
         ("NEXUS_TEMPORAL_ADDRESS", "http://temporal:7233", "expected host:port"),
+        ("NEXUS_CHANNELS_IN_WORKER", "maybe", "'maybe': expected 1 or 0"),
         ("NEXUS_WEB_UI_URL", "localhost:8233", "expected http"),
         ("NEXUS_JWT_SECRET", "short", "has 5 characters: expected at least 32"),
     ],
@@ -82,6 +91,17 @@ def test_what_cannot_be_used_is_named_with_what_would_be_right(
         Settings.from_env({"NEXUS_DATA_DIR": str(tmp_path), variable: value})
     assert variable in str(refused.value)
     assert "hunter2" not in str(refused.value), "a password was printed"
+
+
+def test_a_process_that_calls_channels_looks_at_no_database_and_no_secret() -> None:
+    settings = TemporalSettings.from_env(
+        {
+            "NEXUS_TEMPORAL_ADDRESS": "temporal:7233",
+            "NEXUS_DATABASE_URL": "nowhere",
+            "NEXUS_JWT_SECRET": "short",
+        }
+    )
+    assert settings == TemporalSettings(temporal_address="temporal:7233")
 
 
 def test_a_secret_that_cannot_be_read_is_said(tmp_path: Path) -> None:
