@@ -140,7 +140,7 @@ async def _call_channels(settings: TemporalSettings) -> None:
     worker = _channel_worker(client, settings, channels)
     _log.info(
         "calling channels (%s) on the task queue %s",
-        ", ".join(sorted(channels.names())),
+        ", ".join(sorted(channels.seen_by(None).names())),
         worker.task_queue,
     )
     await _run_until(end, [worker])

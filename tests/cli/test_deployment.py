@@ -125,7 +125,7 @@ def test_who_has_to_know_channels_is_given_the_operators_file(
     service = compose["services"][name]
     file, place, _ = next(one for one in service["volumes"] if "channels" in one).split(":")
     assert service["environment"]["NEXUS_CHANNELS"] == place
-    assert "log" in load_channels(ROOT / file).names()
+    assert "log" in load_channels(ROOT / file).seen_by(None).names()
 
 
 def test_temporal_in_production_has_the_settings_that_one_machine_has() -> None:
