@@ -109,7 +109,8 @@ class Channel(ABC, Generic[S, P]):
 
     Attributes:
         name: Its kind: what `"channel"` says in definitions and settings.
-        Settings: What operators (and, but for `OPERATOR` fields, definitions) set.
+        Settings: What operators (and, but for `OPERATOR` fields, definitions) set. Validators find
+            what the operator gave, by field, in `info.context["operator"]`.
         Parameters: What a step gives `with`, once rendered.
     """
 

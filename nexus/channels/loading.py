@@ -17,7 +17,10 @@ from nexus.core.errors import NexusError
 
 SETTINGS_FILE = "NEXUS_CHANNELS"
 
-BUILT_IN = (("nexus.channels.log", "LogChannel"),)
+BUILT_IN = (
+    ("nexus.channels.email", "EmailChannel"),
+    ("nexus.channels.log", "LogChannel"),
+)
 
 
 class ChannelLoadError(NexusError):

@@ -158,8 +158,9 @@ class Channels:
         try:
             secrets = [str(resolve(one)) for one in references(merged)]
             resolved = {key: resolve(value) for key, value in merged.items()}
-            resolved |= models.by_field(channel.Settings, own)
-            return channel.Settings.model_validate(resolved), secrets
+            given = {**resolved, **models.by_field(channel.Settings, own)}
+            context = {"operator": resolved}
+            return channel.Settings.model_validate(given, context=context), secrets
         except SecretMissing as error:
             raise _not_configured(request, str(error)) from None
         except ValidationError as error:

@@ -173,3 +173,17 @@ def demo(
     from nexus.cli.demo import run_demo
 
     run_demo(url, _settings(data_dir).require_secret().jwt_secret)
+
+
+@app.command("mail-catcher")
+def mail_catcher(
+    folder: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder in which mails are kept; it is made.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(**_Port, help="Port to listen on.")] = 1025,
+) -> None:
+    """Catch mails instead of delivering them, for development."""
+    from nexus.cli.mail_catcher import run_mail_catcher
+
+    run_mail_catcher(folder, host=host, port=port)

@@ -71,7 +71,7 @@ def run_api(settings: Settings, *, host: str, port: int, migrate: bool = False) 
     )
 
     async def serve() -> None:
-        _on_end(lambda: setattr(server, "should_exit", True))
+        on_end(lambda: setattr(server, "should_exit", True))
         await server.serve()
 
     uvicorn_loop = server.config.get_loop_factory()
@@ -111,7 +111,7 @@ async def _work(settings: Settings) -> None:
     )
     build_worker = platform_module("workflows.worker").build_worker
     end = asyncio.Event()
-    _on_end(end.set)
+    on_end(end.set)
     client = await connect_patiently(settings, end)
     if client is None:
         return
@@ -133,7 +133,7 @@ async def _work(settings: Settings) -> None:
 async def _call_channels(settings: TemporalSettings) -> None:
     channels = _load_channels()
     end = asyncio.Event()
-    _on_end(end.set)
+    on_end(end.set)
     client = await connect_patiently(settings, end)
     if client is None:
         return
@@ -202,7 +202,8 @@ async def connect_patiently(settings: TemporalSettings, end: asyncio.Event) -> C
     return None
 
 
-def _on_end(act: Callable[[], object]) -> None:
+def on_end(act: Callable[[], object]) -> None:
+    """Does something once this process is asked to end."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, act)
     if os.environ.get(SUPERVISED):
