@@ -19,7 +19,16 @@ from api.gateway import Gateway
 from api.idempotency import Idempotency
 from api.observing import Observing, configure_logs
 from api.reading import Database
-from api.routes import dashboard, definitions, diagrams, incidents, instances, system, versions
+from api.routes import (
+    dashboard,
+    definitions,
+    diagrams,
+    incidents,
+    instances,
+    mails,
+    system,
+    versions,
+)
 from api.services import Services
 from nexus.channels import load_channels
 from nexus.settings import Settings
@@ -87,7 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
     )
-    for routes in (definitions, versions, diagrams, instances, incidents, dashboard, system):
+    for routes in (definitions, versions, diagrams, instances, incidents, dashboard, mails, system):
         app.include_router(routes.router)
     handlers.install(app)
     app.add_middleware(Observing)

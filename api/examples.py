@@ -107,6 +107,22 @@ DASHBOARD_ENTRY: dict[str, Any] = {
     "since": _MOMENT,
 }
 
+MAIL_ENTRY: dict[str, Any] = {
+    "id": "20261121T090000000000-0c1f6f1f2a77",
+    "received_at": _MOMENT,
+    "from": "nexus@nexus.example",
+    "to": ["ann@example.com"],
+    "subject": "Welcome, Ann",
+    "message_id": "<845b63969054741efa7d17dd50477d7d374b44fe@nexus.example>",
+    "times": 1,
+}
+MAIL: dict[str, Any] = {
+    **MAIL_ENTRY,
+    "headers": [{"name": "Subject", "value": "Welcome, Ann"}],
+    "text": "Hello Ann\n",
+    "html": None,
+    "attachments": [],
+}
 DEFINITION_VERSION: dict[str, Any] = {
     "id": "sales-pipeline",
     "version": "1.0.0",
@@ -135,6 +151,8 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "Permission": PERMISSION,
     "HistoryEntry": HISTORY_ENTRY,
     "DashboardEntry": DASHBOARD_ENTRY,
+    "MailEntry": MAIL_ENTRY,
+    "Mail": MAIL,
     "DefinitionVersion": DEFINITION_VERSION,
     "RetiredVersions": {"retired": [DEFINITION_VERSION], "live": None},
 }

@@ -407,6 +407,36 @@ class Definition(DefinitionEntry):
     versions: list[str]
 
 
+class MailEntry(BaseModel):
+    """A mail that was caught instead of delivered."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: str
+    received_at: datetime
+    sender: Annotated[str, Field(alias="from", description="Of the envelope.")]
+    to: Annotated[list[str], Field(description="Of the envelope, blind copies included.")]
+    subject: str
+    message_id: str
+    times: Annotated[int, Field(description="How often a mail of this Message-ID came.")]
+
+
+class MailHeader(BaseModel):
+    """One header of a mail, decoded."""
+
+    name: str
+    value: str
+
+
+class Mail(MailEntry):
+    """A mail as somebody reads it."""
+
+    headers: list[MailHeader]
+    text: str | None
+    html: str | None
+    attachments: Annotated[list[str], Field(description="Names of its files.")]
+
+
 class Page(BaseModel, Generic[Item]):
     """One page of a list; `next` is the cursor of the following one."""
 

@@ -8,6 +8,7 @@
 | `NEXUS_TEMPORAL_NAMESPACE` | Temporal namespace | `default` |
 | `NEXUS_TASK_QUEUE` | the workers' task queue; that of channel calls is `…-channels` | `nexus` |
 | `NEXUS_CHANNELS` | the operator's settings of channels, a JSON file | none |
+| `NEXUS_MAIL_FOLDER` | where a mail catcher keeps mails, which the API then lists | none |
 | `NEXUS_CHANNELS_IN_WORKER` | `0`: workers leave calling channels to `nexus channels` | `1` |
 | `NEXUS_SIGNAL_ROLES` | roles of `system:signal`, the actor of unsigned signals, by commas | none |
 | `NEXUS_JWT_SECRET` | signs tokens; 32 characters or more | `secret` in the data folder |
@@ -103,6 +104,7 @@ class Settings(TemporalSettings):
         definitions: Watched folder of definition documents.
         web_ui_url: Base of links to Temporal's Web UI, without a slash at its end.
         data_dir: Folder of a single machine's databases, secret and logs.
+        mail_folder: Where a mail catcher keeps mails, which the API lists; None for nowhere.
     """
 
     database_url: str
@@ -112,6 +114,7 @@ class Settings(TemporalSettings):
     definitions: Path
     web_ui_url: str = "http://127.0.0.1:8233"
     data_dir: Path
+    mail_folder: Path | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -126,6 +129,7 @@ class Settings(TemporalSettings):
         text = _texts(environ)
         temporal = TemporalSettings.from_env(environ)
         data_dir = Path(text("NEXUS_DATA_DIR", str(default_data_dir()))).expanduser().absolute()
+        mails = text("NEXUS_MAIL_FOLDER", "")
         settings = cls(
             database_url=text("NEXUS_DATABASE_URL", sqlite_url(data_dir)),
             temporal_address=temporal.temporal_address,
@@ -141,6 +145,7 @@ class Settings(TemporalSettings):
             .absolute(),
             web_ui_url=text("NEXUS_WEB_UI_URL", "http://127.0.0.1:8233").rstrip("/"),
             data_dir=data_dir,
+            mail_folder=Path(mails).expanduser().absolute() if mails else None,
         )
         settings._check()
         return settings

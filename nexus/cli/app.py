@@ -62,8 +62,20 @@ def dev(
     api_port: Annotated[int, typer.Option(**_Port, help="Port of the API.")] = 8000,
     temporal_port: Annotated[int, typer.Option(**_Port, help="Port of Temporal.")] = 7233,
     ui_port: Annotated[int, typer.Option(**_Port, help="Port of Temporal's Web UI.")] = 8233,
+    mail_port: Annotated[
+        int | None,
+        typer.Option(
+            **_Port,
+            help="Port of the mail catcher.  [default: 1025, or a free one]",
+        ),
+    ] = None,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Walk a lead and a campaign through their pipelines.")
+        bool,
+        typer.Option(
+            "--demo",
+            help="Walk leads and a campaign through their pipelines; webhooks may go to this "
+            "machine then.",
+        ),
     ] = False,
     print_temporal: Annotated[
         bool,
@@ -85,6 +97,7 @@ def dev(
             api_port=api_port,
             temporal_port=temporal_port,
             ui_port=ui_port,
+            mail_port=mail_port,
             demo=demo,
         )
     )

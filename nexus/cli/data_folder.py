@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
+import json
 import os
 import secrets
 import sqlite3
@@ -12,6 +14,8 @@ from typing import BinaryIO
 
 from nexus.cli.failures import CommandFailed
 from nexus.settings import SECRET_MINIMUM, secret_file
+
+MAIL_PORT = "NEXUS_MAIL_PORT"  # where `nexus dev` has its mail catcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,36 @@ class DataFolder:
         """The folder of the children's logs."""
         return self.path / "logs"
 
+    @property
+    def mails(self) -> Path:
+        """The folder of the mail catcher."""
+        return self.path / "mails"
+
+    def channels(self) -> Path:
+        """The operator's settings of channels: made at the first call, and left alone after.
+
+        Mails go to the catcher, webhooks are signed with a secret that is made here as well.
+        """
+        file, secret = self.path / "channels.json", self.path / "webhook.secret"
+        if not secret.exists():
+            key = base64.b64encode(secrets.token_bytes(32)).decode()
+            _make(secret, f"whsec_{key}\n")
+        if not file.exists():
+            settings = {
+                "*": {
+                    "email": {
+                        "host": "127.0.0.1",
+                        "port": {"env": MAIL_PORT},
+                        "security": "none",
+                        "from": "Nexus <nexus@nexus.example>",
+                        "fromDomains": ["*"],
+                    },
+                    "webhook": {"secrets": [{"file": str(secret)}]},
+                }
+            }
+            _make(file, json.dumps(settings, indent=2) + "\n")
+        return file
+
     def secret(self) -> str:
         """What tokens are signed with; made at the first call.
 
@@ -44,13 +78,7 @@ class DataFolder:
         """
         file = secret_file(self.path)
         if not file.exists():
-            # Written aside and moved, so that a kill never leaves half a key.
-            fresh = file.with_suffix(".new")
-            fresh.unlink(missing_ok=True)
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as target:
-                target.write(secrets.token_hex(32) + "\n")
-            fresh.replace(file)
+            _make(file, secrets.token_hex(32) + "\n")
         stored = file.read_text(encoding="ascii", errors="replace").strip()
         if len(stored) < SECRET_MINIMUM:
             raise CommandFailed(
@@ -58,6 +86,16 @@ class DataFolder:
                 "out so far end with it)"
             )
         return stored
+
+
+def _make(file: Path, content: str) -> None:
+    """Written aside and moved, so that a kill never leaves half of it; for its owner alone."""
+    fresh = file.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as target:
+        target.write(content)
+    fresh.replace(file)
 
 
 def open_data_folder(path: Path) -> DataFolder:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nexus.cli.data_folder import DataFolder, open_data_folder
+from nexus.cli.data_folder import MAIL_PORT, DataFolder, open_data_folder
 from nexus.cli.echo import Echo
 from nexus.cli.failures import CommandFailed
 from nexus.cli.orphans import dies_with_parent
-from nexus.cli.ports import LOOPBACK, require_free
+from nexus.cli.ports import LOOPBACK, free_port, require_free
 from nexus.cli.progress import progress, say
 from nexus.cli.serve import SUPERVISED
 from nexus.cli.supervisor import Child, ChildSpec, Supervisor
@@ -26,6 +26,12 @@ from nexus.settings import Settings, default_data_dir, stored_secret
 
 READY_WITHIN = 90.0
 POLL_EVERY = 0.05
+
+MAIL_PORT_WANTED = 1025
+
+# As the channels' own modules have them, which take a while to load.
+SETTINGS_FILE = "NEXUS_CHANNELS"
+ALLOW_PRIVATE = "NEXUS_WEBHOOK_ALLOW_PRIVATE"
 
 TENANT = "demo"
 USER = "admin"
@@ -41,6 +47,7 @@ class DevOptions:
         api_port: Port of the API.
         temporal_port: Port of Temporal's frontend.
         ui_port: Port of Temporal's Web UI.
+        mail_port: Port of the mail catcher; None for 1025, or another one if that is taken.
         demo: Walk the demo pipelines once ready.
     """
 
@@ -49,6 +56,7 @@ class DevOptions:
     api_port: int
     temporal_port: int
     ui_port: int
+    mail_port: int | None = None
     demo: bool = False
 
     @property
@@ -74,6 +82,7 @@ def run_dev(options: DevOptions) -> None:
             "--api-port": options.api_port,
             "--temporal-port": options.temporal_port,
             "--ui-port": options.ui_port,
+            **({"--mail-port": options.mail_port} if options.mail_port else {}),
         }
     )
     settings = _settings(options, folder)
@@ -90,6 +99,7 @@ def _settings(options: DevOptions, folder: DataFolder) -> Settings:
         definitions=options.definitions.absolute(),
         temporal_address=f"{LOOPBACK}:{options.temporal_port}",
         web_ui_url=f"http://{LOOPBACK}:{options.ui_port}",
+        mail_folder=folder.mails,
     )
 
 
@@ -106,6 +116,9 @@ class _Dev:
         self._supervisor = Supervisor(folder.logs)
         self._echo = Echo()
         self._end = asyncio.Event()
+        self._mail_port = options.mail_port or free_port(MAIL_PORT_WANTED)
+        # Whoever names settings of their own has them, whatever the data folder has.
+        self._channels = os.environ.get(SETTINGS_FILE, "").strip() or str(folder.channels())
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -162,6 +175,11 @@ class _Dev:
             echo=self._echo,
         )
 
+    def _mail_catcher(self) -> ChildSpec:
+        """Not among what is waited for: a mail that is too early is sent again."""
+        arguments = ("--folder", str(self._folder.mails), "--port", str(self._mail_port))
+        return self._part("mail-catcher", *arguments)
+
     def _environment(self) -> dict[str, str]:
         settings = self._settings
         return {
@@ -170,6 +188,11 @@ class _Dev:
             "NEXUS_DATABASE_URL": settings.database_url,
             "NEXUS_DEFINITIONS": str(settings.definitions),
             "NEXUS_JWT_SECRET": settings.jwt_secret,
+            "NEXUS_MAIL_FOLDER": str(self._folder.mails),
+            MAIL_PORT: str(self._mail_port),
+            SETTINGS_FILE: self._channels,
+            # The demo's receiver listens on this machine.
+            **({ALLOW_PRIVATE: "1"} if self._options.demo else {}),
             "NEXUS_TASK_QUEUE": settings.task_queue,
             "NEXUS_TEMPORAL_ADDRESS": settings.temporal_address,
             "NEXUS_TEMPORAL_NAMESPACE": settings.temporal_namespace,
@@ -202,6 +225,7 @@ class _Dev:
         )
 
     async def _serve(self, ending: asyncio.Task[bool]) -> None:
+        self._supervisor.start(self._mail_catcher())
         print(self._welcome(), flush=True)
         if self._echo.remarks:
             log = self._folder.logs / "api.log"
@@ -242,16 +266,18 @@ class _Dev:
         return welcome(
             self._settings,
             self._options.api_url,
+            self._mail_port,
             issue_token(self._settings.jwt_secret, tenant=TENANT, user=USER, roles=["admin"]),
         )
 
 
-def welcome(settings: Settings, url: str, token: str) -> str:
+def welcome(settings: Settings, url: str, mail_port: int, token: str) -> str:
     """What a person is told once everything runs: where it is, and a first call to copy.
 
     Args:
         settings: What the parts were told.
         url: Base URL of the API.
+        mail_port: Where mails are caught.
         token: A token to begin with.
     """
     body = (
@@ -262,6 +288,7 @@ def welcome(settings: Settings, url: str, token: str) -> str:
 
   API          {url}  (its documentation: {url}/docs)
   Temporal     {settings.web_ui_url}
+  Mails        {url}/v1/mails  (caught at port {mail_port}; none is delivered)
   Definitions  {settings.definitions}
   Data         {settings.data_dir}
 

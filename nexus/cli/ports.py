@@ -43,3 +43,18 @@ def _require_free(flag: str, port: int) -> None:
             raise CommandFailed(
                 f"port {port} {reason}: end what uses it, or give another one with {flag}"
             ) from error
+
+
+def free_port(wanted: int) -> int:
+    """The port that is wanted, or another one where somebody has it."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            # As a server would, so that what has just been given back counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise CommandFailed("this machine has no free port")
