@@ -149,8 +149,8 @@ def read_url(text: str, base: Destination | None = None) -> Destination:
         raise AddressRefused("The URL has to begin with https:// or http://.")
     if url.userinfo:
         raise AddressRefused("The URL holds a user or a password: those belong into headers.")
-    if port == 0:
-        raise AddressRefused("The URL has port 0, which no receiver has.")
+    if port is not None and not 0 < port < 65_536:
+        raise AddressRefused("The URL's port is none: expected a number from 1 to 65535.")
     return Destination(
         url.scheme,
         _host(url.raw_host.decode("ascii")),

@@ -83,7 +83,8 @@ def signer(secret: str) -> Webhook:
     """
     try:
         if secret.startswith(_PREFIX):
-            key = base64.b64decode(secret.removeprefix(_PREFIX) + "==", validate=True)
+            digits = secret.removeprefix(_PREFIX).rstrip("=")
+            key = base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
         else:
             key = secret.encode()
     except (binascii.Error, ValueError):
@@ -134,7 +135,7 @@ class WebhookSettings(Strict):
         Field(json_schema_extra=OPERATOR),
     ] = None
     headers: Annotated[dict[str, SecretStr], AfterValidator(_secret_headers)] = Field(
-        default_factory=dict, json_schema_extra=OPERATOR
+        default_factory=dict
     )
 
     @model_validator(mode="after")
