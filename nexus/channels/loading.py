@@ -20,6 +20,7 @@ SETTINGS_FILE = "NEXUS_CHANNELS"
 BUILT_IN = (
     ("nexus.channels.email", "EmailChannel"),
     ("nexus.channels.log", "LogChannel"),
+    ("nexus.channels.webhook", "WebhookChannel"),
 )
 
 

@@ -46,7 +46,6 @@ LONGEST_WAIT = timedelta(hours=1)
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _LATER: Final = frozenset({408, 425, 429})
 _QUOTED = 200  # characters of a response in the message of a failure
-_IDLE_SECONDS = 4.0  # most servers close idle connections after five seconds or more
 
 _Call = ChannelCall[WebhookSettings, WebhookParameters]
 
@@ -212,8 +211,9 @@ class WebhookChannel(Channel[WebhookSettings, WebhookParameters]):
             self._opened = httpcore.AsyncConnectionPool(
                 ssl_context=self._tls or httpx.create_ssl_context(),
                 max_connections=None,
-                max_keepalive_connections=64,
-                keepalive_expiry=_IDLE_SECONDS,
+                # A receiver that answers twice must not have its second answer taken for that
+                # of the next call, so that no connection serves two.
+                max_keepalive_connections=0,
                 network_backend=self._backend,
             )
         return self._opened
@@ -285,6 +285,7 @@ def _headers(outgoing: _Outgoing, webhook_id: str) -> dict[str, str]:
     headers = {
         "host": outgoing.to.authority,
         "accept": "application/json, */*;q=0.5",
+        "connection": "close",
         # What is not packed needs no bound on what it unpacks to.
         "accept-encoding": "identity",
         "user-agent": "Nexus",

@@ -405,6 +405,7 @@ async def test_a_second_answer_is_not_taken_for_that_of_the_next_call(
         bodies.append(response["body"])
     # The receiver knows the key by then, and says so; what counts is that it was asked.
     assert bodies == ["first", {"received": True, "duplicate": True}]
+    assert receiver.connections == len(receiver.requests) == 2
 
 
 async def test_nobody_there_is_unreachable(channel: WebhookChannel, receiver: Receiver) -> None:

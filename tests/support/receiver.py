@@ -153,6 +153,7 @@ class Receiver:
         succeeded: `webhook-id` → how often what it asked for was done: 1, or the receiver is
             faulty itself. Requests without an id count under the empty text.
         duplicates: `webhook-id` → how often it came again after it had been done.
+        connections: How many were opened.
     """
 
     def __init__(
@@ -172,6 +173,7 @@ class Receiver:
         self.requests: list[Received] = []
         self.succeeded: Counter[str] = Counter()
         self.duplicates: Counter[str] = Counter()
+        self.connections = 0
         self._webhooks = [Webhook(secret) for secret in secrets]
         self._default = default or answer()
         self._tls = tls
@@ -268,6 +270,7 @@ class Receiver:
             task = asyncio.current_task()
             assert task is not None
             open_now.add(task)
+            self.connections += 1
             try:
                 await self._connection(reader, writer)
             except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
@@ -398,7 +401,7 @@ class Receiver:
         if fault == "twice":
             writer.write(whole)
         await writer.drain()
-        if fault == "cut":
+        if fault in ("cut", "twice"):
             # An orderly end, so that what was written arrives.
             writer.close()
             await writer.wait_closed()
