@@ -112,9 +112,8 @@ async def test_definitions_set_no_more_than_the_url(
 ) -> None:
     asked = replace(request(), settings={"channel": "webhook", "url": receiver.url()})
     await call(channels, asked)
-    assert [
-        finding.code for finding in channels.seen_by("acme").check_settings("webhook", own)
-    ] == ["not_for_definitions"]
+    found = channels.seen_by("acme").check_settings("webhook", own)
+    assert (found[0].code, found[0].pointer) == ("not_for_definitions", f"/{next(iter(own))}")
     with pytest.raises(ChannelError) as failed:
         await call(channels, replace(asked, settings={**asked.settings, **own}))
     assert failed.value.code == "not_for_definitions"
