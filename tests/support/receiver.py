@@ -275,6 +275,8 @@ class Receiver:
                 await self._connection(reader, writer)
             except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
                 pass  # the caller went away, which is the caller's right
+            except asyncio.CancelledError:
+                pass  # `stop`; the streams would take it for an error of theirs
             finally:
                 open_now.discard(task)
                 writer.transport.abort()
@@ -299,7 +301,8 @@ class Receiver:
             if request is None:
                 return
             behaviour = self._decide(request)
-            if not await self._behave(behaviour, writer):
+            last = request.headers.get("connection", "").lower() == "close"
+            if not await self._behave(behaviour, writer, last=last):
                 return
 
     async def _read(
@@ -373,7 +376,9 @@ class Receiver:
         chosen = script.pop(0) if len(script) > 1 else script[0]
         return chosen if isinstance(chosen, Behaviour) else chosen(request)
 
-    async def _behave(self, behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
+    async def _behave(
+        self, behaviour: Behaviour, writer: asyncio.StreamWriter, *, last: bool
+    ) -> bool:
         """Returns whether the connection may be used again."""
         if behaviour.after:
             await asyncio.sleep(behaviour.after)
@@ -401,8 +406,9 @@ class Receiver:
         if fault == "twice":
             writer.write(whole)
         await writer.drain()
-        if fault in ("cut", "twice"):
+        if last or fault in ("cut", "twice"):
             # An orderly end, so that what was written arrives.
             writer.close()
             await writer.wait_closed()
-        return fault == ""
+            return False
+        return True
