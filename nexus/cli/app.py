@@ -182,10 +182,11 @@ def demo(
     url: Annotated[str, typer.Option(help="Where the API is.")] = "http://127.0.0.1:8000",
     data_dir: _DataDir = None,
 ) -> None:
-    """Walk a lead and a campaign through their pipelines, on a running platform."""
+    """Walk leads and a campaign through their pipelines, on a running `nexus dev --demo`."""
     from nexus.cli.demo import run_demo
 
-    run_demo(url, _settings(data_dir).require_secret().jwt_secret)
+    settings = _settings(data_dir).require_secret()
+    run_demo(url, settings.jwt_secret, settings.data_dir)
 
 
 @app.command("mail-catcher")

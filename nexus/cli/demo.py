@@ -1,16 +1,19 @@
-"""Walks a lead and a campaign through their pipelines, as two people would over HTTP."""
+"""Walks leads and a campaign through their pipelines, as people would over HTTP."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from nexus.cli.demo_outreach import DEFINITION, walk_outreach
 from nexus.cli.failures import CommandFailed
 from nexus.cli.tokens import issue_token
 
@@ -54,12 +57,13 @@ WALKS = (
 )
 
 
-def run_demo(url: str, secret: str, console: Console | None = None) -> None:
-    """Walks both pipelines, and prints what is done and what is answered.
+def run_demo(url: str, secret: str, data_dir: Path, console: Console | None = None) -> None:
+    """Walks all pipelines, and prints what is done and what is answered.
 
     Args:
         url: Base URL of a running API.
         secret: What that API's tokens are signed with.
+        data_dir: The data folder of that `nexus dev`.
         console: Where to print; stdout by default.
 
     Raises:
@@ -67,34 +71,36 @@ def run_demo(url: str, secret: str, console: Console | None = None) -> None:
     """
     screen = console or Console(highlight=False, soft_wrap=True)
     with httpx.Client(base_url=url, timeout=30) as client:
-        for walk in WALKS:
-            try:
-                _Demo(client, secret, screen, walk).run()
-            except httpx.TransportError as error:
-                raise CommandFailed(
-                    f"the API at {url} does not answer ({error}): start it with ./scripts/dev, or "
-                    "name another one with --url"
-                ) from error
+        demo = _Demo(client, secret, screen)
+        try:
+            for walk in WALKS:
+                demo.run(walk)
+            screen.rule(f"Channels: {DEFINITION}", align="left")
+            walk_outreach(demo, data_dir)
+            screen.print()
+        except httpx.TransportError as error:
+            raise CommandFailed(
+                f"the API at {url} does not answer ({error}): start it with ./scripts/dev --demo, "
+                "or name another one with --url"
+            ) from error
 
 
 class _Demo:
-    """One walk through one pipeline."""
+    """Walks through pipelines."""
 
-    def __init__(self, client: httpx.Client, secret: str, screen: Console, walk: Walk) -> None:
+    def __init__(self, client: httpx.Client, secret: str, screen: Console) -> None:
         self._client = client
         self._screen = screen
-        self._walk = walk
         self._tokens = {
             MANAGER: issue_token(secret, tenant=TENANT, user=MANAGER, roles=["admin"]),
             REP: issue_token(secret, tenant=TENANT, user=REP),
         }
 
-    def run(self) -> None:
-        walk = self._walk
+    def run(self, walk: Walk) -> None:
         subject = f"{walk.subject_type}-{secrets.token_hex(3)}"
         self._screen.rule(f"{walk.title}: {walk.definition}", align="left")
 
-        instance = self._call(
+        instance = self.call(
             MANAGER,
             "POST",
             "/v1/instances",
@@ -106,36 +112,36 @@ class _Demo:
             expect=201,
         )
         self._expect(instance["state"], walk.first, "the stage after the start")
-        self._tell(MANAGER, f"starts {subject} with {walk.field} {walk.too_little}", walk.first)
+        self.tell(MANAGER, f"starts {subject} with {walk.field} {walk.too_little}", walk.first)
         actions = f"/v1/instances/{instance['id']}/actions"
 
-        self._call(MANAGER, "POST", f"{actions}/assign", {"data": {"users": [REP]}})
-        self._tell(MANAGER, f"assigns it to {REP}", walk.first)
+        self.call(MANAGER, "POST", f"{actions}/assign", {"data": {"users": [REP]}})
+        self.tell(MANAGER, f"assigns it to {REP}", walk.first)
 
-        refusal = self._call(REP, "POST", f"{actions}/{walk.action}", {}, expect=409)
+        refusal = self.call(REP, "POST", f"{actions}/{walk.action}", {}, expect=409)
         self._expect(refusal["code"], "condition_not_met", "the code of the refusal")
-        self._tell(REP, f"tries {walk.action}", f"refused: {refusal.get('detail')}")
+        self.tell(REP, f"tries {walk.action}", f"refused: {refusal.get('detail')}")
 
-        self._call(REP, "POST", f"{actions}/update", {"data": {walk.field: walk.enough}})
-        self._tell(REP, f"updates {walk.field} to {walk.enough}", walk.first)
+        self.call(REP, "POST", f"{actions}/update", {"data": {walk.field: walk.enough}})
+        self.tell(REP, f"updates {walk.field} to {walk.enough}", walk.first)
 
-        instance = self._call(REP, "POST", f"{actions}/{walk.action}", {})
+        instance = self.call(REP, "POST", f"{actions}/{walk.action}", {})
         self._expect(instance["state"], walk.then, f"the stage after {walk.action}")
-        self._tell(REP, f"takes {walk.action}", walk.then)
+        self.tell(REP, f"takes {walk.action}", walk.then)
 
         self._dashboard(instance)
         self._timeline(instance)
         self._screen.print(f"In Temporal's Web UI: {instance['web_ui']}\n")
 
     def _dashboard(self, instance: Mapping[str, object]) -> None:
-        active = self._call(MANAGER, "GET", f"/v1/dashboard/{REP}/active")
+        active = self.call(MANAGER, "GET", f"/v1/dashboard/{REP}/active")
         rows = [row for row in _items(active) if row["instance"] == instance["id"]]
         self._expect(len(rows), 1, f"rows of this instance on {REP}'s dashboard")
         row = rows[0]
-        self._tell(REP, "looks at the dashboard", f"stage {row['stage']}, as {row['assigned_as']}")
+        self.tell(REP, "looks at the dashboard", f"stage {row['stage']}, as {row['assigned_as']}")
 
     def _timeline(self, instance: Mapping[str, object]) -> None:
-        history = self._call(MANAGER, "GET", f"/v1/instances/{instance['id']}/history")
+        history = self.call(MANAGER, "GET", f"/v1/instances/{instance['id']}/history")
         table = Table("at", "event", "actor", "before → after", box=None, pad_edge=False)
         events = _items(history)
         for row in events:
@@ -146,7 +152,7 @@ class _Demo:
         self._screen.print()
         self._expect(events[0]["event"], "instance_started", "the first event of the history")
 
-    def _call(
+    def call(
         self,
         user: str,
         method: str,
@@ -154,7 +160,8 @@ class _Demo:
         body: Mapping[str, object] | None = None,
         *,
         expect: int = 200,
-    ) -> dict[str, object]:
+    ) -> dict[str, Any]:
+        """One request as one of the people, and its answer."""
         response = self._client.request(
             method, path, json=body, headers={"Authorization": f"Bearer {self._tokens[user]}"}
         )
@@ -172,7 +179,8 @@ class _Demo:
         if found != expected:
             raise CommandFailed(f"{what} is {found!r} where the demo expects {expected!r}")
 
-    def _tell(self, who: str, does: str, outcome: str) -> None:
+    def tell(self, who: str, does: str, outcome: str) -> None:
+        """One line of what somebody does and what comes of it."""
         self._screen.print(
             Text.assemble((f"{who:>6} ", "bold"), f"{does} ", (f"→ {outcome}", "cyan"))
         )
