@@ -11,21 +11,12 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import aiosmtplib
-from pydantic import Field, SecretStr, ValidationInfo, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from nexus.channels.email_connections import Connections, Server, said
-from nexus.channels.email_message import (
-    Attached,
-    Draft,
-    Mail,
-    addresses,
-    compose,
-    decoded,
-    line,
-    one_address,
-    wrong,
-)
+from nexus.channels.email_connections import FINAL, Connections, Server, said
+from nexus.channels.email_headers import line, one_mailbox, wrong
+from nexus.channels.email_message import Attached, Draft, Mail, compose, decoded
 from nexus.contracts import HTML, OPERATOR, Channel, ChannelCall, ChannelError, Strict
 
 IMPLICIT_TLS = 465
@@ -60,7 +51,9 @@ class EmailSettings(Strict):
     username: Annotated[str | None, Field(json_schema_extra=OPERATOR)] = None
     password: SecretStr | None = None
     ca_file: Annotated[str | None, Field(json_schema_extra=OPERATOR)] = None
-    helo: Annotated[str | None, Field(json_schema_extra=OPERATOR)] = None
+    helo: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z0-9.:\[\]-]+$", json_schema_extra=OPERATOR)
+    ] = None
     connections: Annotated[int, Field(ge=1, le=50, json_schema_extra=OPERATOR)] = 4
     from_domains: Annotated[tuple[str, ...] | None, Field(json_schema_extra=OPERATOR)] = None
     sender: Annotated[str | None, Field(alias="from")] = None
@@ -71,13 +64,24 @@ class EmailSettings(Strict):
     def _keep_to_the_operators_domain(cls, values: object, info: ValidationInfo) -> object:
         """Whoever writes definitions sends as the operator lets them."""
         operator = (info.context or {}).get("operator", {})
-        if (
-            not isinstance(values, Mapping)
-            or "from_domains" in operator
-            or not operator.get("sender")
-        ):
+        given = operator.get("sender")
+        if not isinstance(values, Mapping) or "from_domains" in operator or not given:
             return values
-        return {**values, "from_domains": (_domain(str(operator["sender"])),)}
+        try:
+            domain = one_mailbox("from", str(given)).domain
+        except ChannelError:
+            raise PydanticCustomError(
+                "sender", "The operator's 'from' holds no address that mails can be from"
+            ) from None
+        return {**values, "from_domains": (domain,)}
+
+    @field_validator("from_domains")
+    @classmethod
+    def _in_ascii(cls, given: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Domains are compared as they are in addresses."""
+        if given is None:
+            return None
+        return tuple(one if one == ANY_DOMAIN else _ascii(one) for one in given)
 
     def server(self) -> Server:
         """Where to connect."""
@@ -100,14 +104,17 @@ class Attachment(Strict):
     filename: Annotated[str, Field(min_length=1, max_length=200)]
     content: str | None = None
     content_base64: Annotated[str | None, Field(alias="contentBase64")] = None
-    content_type: Annotated[str | None, Field(pattern=r"^[\w.+-]+/[\w.+-]+$")] = None
+    content_type: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9.+_-]+/[A-Za-z0-9.+_-]+$")] = (
+        None
+    )
 
 
 class EmailParameters(Strict):
     """What a step gives: who gets it, and what stands in it.
 
     Attributes:
-        to, cc, bcc: Addresses, in one text or a list; at least one among them.
+        to, cc, bcc: Who gets it: a text with one or several addresses, or a list of texts with
+            one each, in which no name can bring in others; at least one among them.
         subject: One line.
         text: The mail as plain text; made from `html` where there is none.
         html: The mail as HTML; its styles are put into its elements.
@@ -191,12 +198,13 @@ def _draft(call: ChannelCall[EmailSettings, EmailParameters]) -> Draft:
         )
     _require_domain(sender, settings.from_domains)
     return Draft(
-        key=call.key,
+        # What takes a mail back is another mail, not the same one again.
+        key=call.key if call.request.operation == "execute" else f"{call.key}#compensate",
         at=call.request.requested_at,
         sender=sender,
-        to=_several(given.to),
-        cc=_several(given.cc),
-        bcc=_several(given.bcc),
+        to=given.to,
+        cc=given.cc,
+        bcc=given.bcc,
         reply_to=given.reply_to or settings.reply_to or "",
         subject=given.subject,
         text=given.text or "",
@@ -206,70 +214,77 @@ def _draft(call: ChannelCall[EmailSettings, EmailParameters]) -> Draft:
     )
 
 
-def _several(given: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else given
-
-
 def _require_domain(sender: str, allowed: tuple[str, ...] | None) -> None:
-    domain = one_address("from", sender).domain.lower()
-    if allowed is None or ANY_DOMAIN in allowed or domain in map(str.lower, allowed):
+    domain = one_mailbox("from", sender).domain
+    if allowed is None or ANY_DOMAIN in allowed or domain in allowed:
         return
     raise wrong("from", f"mails may not be sent as {domain}, only as {', '.join(allowed)}")
 
 
-def _domain(sender: str) -> str:
-    found = addresses("from", [sender])
-    return found[0].domain if found else ""
+def _ascii(domain: str) -> str:
+    try:
+        return one_mailbox("from", f"someone@{domain}").domain
+    except ChannelError:
+        raise PydanticCustomError("domain", "One of them is no domain") from None
 
 
 def _attached(attachment: Attachment) -> Attached:
     name = line("attachments", attachment.filename)
     if (attachment.content is None) == (attachment.content_base64 is None):
         raise wrong(f"attachments/{name}", "it takes either 'content' or 'contentBase64'")
-    if attachment.content is not None:
-        content, kind = attachment.content.encode(errors="replace"), "text/plain"
-    else:
-        content, kind = decoded(name, attachment.content_base64 or ""), "application/octet-stream"
-    return Attached(name, content, attachment.content_type or kind)
+    if attachment.content is None:
+        content = decoded(name, attachment.content_base64 or "")
+        return Attached(name, content, attachment.content_type or "application/octet-stream")
+    kind = attachment.content_type or "text/plain"
+    charset = "utf-8" if kind.lower().startswith("text/") else ""
+    return Attached(name, attachment.content.encode(errors="replace"), kind, charset)
 
 
 async def _send(client: aiosmtplib.SMTP, mail: Mail, host: str) -> dict[str, str]:
     """Hand a mail to the server. Returns the recipients that it refuses, with its words."""
-    options = ["BODY=8BITMIME"] if client.supports_extension("8bitmime") else []
-    if mail.utf8:
-        if not client.supports_extension("smtputf8"):
-            raise ChannelError(
-                "refused_by_server",
-                f"{host} takes no addresses beyond ASCII (SMTPUTF8).",
-                retryable=False,
-            )
-        options.append("SMTPUTF8")
-    try:
-        refused, _ = await client.sendmail(
-            mail.sender, list(mail.recipients), mail.content, mail_options=options
-        )
-    except aiosmtplib.SMTPRecipientsRefused as error:
-        first = error.recipients[0]
-        temporary = any(one.code < 500 for one in error.recipients)
+    if mail.utf8 and not client.supports_extension("smtputf8"):
         raise ChannelError(
-            "recipients_refused",
-            f"{host} takes none of the recipients: {first.recipient}: {first.code} "
-            f"{said(first.message)}",
-            retryable=temporary,
-        ) from None
+            "refused_by_server",
+            f"{host} takes no addresses beyond ASCII (SMTPUTF8).",
+            retryable=False,
+        )
+    after = ""  # what there is to say, should the connection break now
+    try:
+        refused = await _envelope(client, mail, host)
+        after = "; whether it has the mail is not known"
+        await client.data(mail.content)
     except aiosmtplib.SMTPResponseException as error:
         raise ChannelError(
             "refused_by_server",
             f"{host} refuses the mail: {error.code} {said(error.message)}",
-            retryable=error.code < 500,
+            retryable=error.code < FINAL,
         ) from None
     except (aiosmtplib.SMTPTimeoutError, TimeoutError):
-        raise ChannelError(
-            "timed_out", f"{host} did not answer in time; whether it has the mail is not known."
-        ) from None
+        raise ChannelError("timed_out", f"{host} did not answer in time{after}.") from None
     except (aiosmtplib.SMTPServerDisconnected, OSError):
+        raise ChannelError("unreachable", f"{host} closed the connection{after}.") from None
+    return refused
+
+
+async def _envelope(client: aiosmtplib.SMTP, mail: Mail, host: str) -> dict[str, str]:
+    options = ["SMTPUTF8"] if mail.utf8 else []
+    if client.supports_extension("size"):
+        options.append(f"SIZE={len(mail.content)}")
+    encoding = "utf-8" if mail.utf8 else "ascii"
+    await client.mail(mail.sender, options=options, encoding=encoding)
+    refused: dict[str, str] = {}
+    final = True
+    for one in mail.recipients:
+        try:
+            await client.rcpt(one, encoding=encoding)
+        except aiosmtplib.SMTPRecipientRefused as error:
+            refused[one] = f"{error.code} {said(error.message)}"
+            final = final and error.code >= FINAL
+    if len(refused) == len(mail.recipients):
+        first, words = next(iter(refused.items()))
         raise ChannelError(
-            "unreachable",
-            f"{host} closed the connection; whether it has the mail is not known.",
-        ) from None
-    return {one: f"{answer.code} {said(answer.message)}" for one, answer in refused.items()}
+            "recipients_refused",
+            f"{host} takes none of the recipients: {first}: {words}",
+            retryable=not final,
+        )
+    return refused

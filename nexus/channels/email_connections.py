@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import aiosmtplib
 from nexus.contracts import ChannelError
 
 IDLE_FOR = 30.0  # seconds until an unused connection is closed
+FINAL = 500  # the code from which on a server's answer is its last word
 MOST_USES = 100  # mails over one connection; many servers close after about as many
 
 Security = Literal["starttls", "tls", "none"]
@@ -39,7 +39,7 @@ class Server:
 class _Connection:
     client: aiosmtplib.SMTP
     uses: int = 0
-    since: float = 0.0
+    expires: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True)
@@ -53,6 +53,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._pools: dict[Server, _Pool] = {}
+        self._leaving: set[asyncio.Future[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
@@ -73,7 +74,7 @@ class Connections:
             self._loop, self._pools = loop, {}
         pool = self._pools.setdefault(server, _Pool(asyncio.Semaphore(server.most)))
         async with pool.slots:
-            connection = await self._idle(pool, seconds) or await _connect(server, seconds)
+            connection = await _idle(pool, seconds) or await _connect(server, seconds)
             connection.client.timeout = seconds
             try:
                 yield connection.client
@@ -81,34 +82,50 @@ class Connections:
                 connection.client.close()
                 raise
             connection.uses += 1
-            connection.since = time.monotonic()
             if connection.uses >= MOST_USES:
                 await _quit(connection)
-            else:
+            elif connection.client.is_connected:
+                connection.expires = loop.call_later(IDLE_FOR, self._expire, pool, connection)
                 pool.idle.append(connection)
 
-    async def _idle(self, pool: _Pool, seconds: float) -> _Connection | None:
-        """A connection that is open and still answers; the server may have closed it meanwhile."""
-        while pool.idle:
-            connection = pool.idle.pop()
-            if time.monotonic() - connection.since < IDLE_FOR and connection.client.is_connected:
-                try:
-                    await connection.client.rset(timeout=seconds)
-                except (aiosmtplib.SMTPException, OSError):
-                    connection.client.close()
-                else:
-                    return connection
-            else:
-                await _quit(connection)
-        return None
+    def _expire(self, pool: _Pool, connection: _Connection) -> None:
+        pool.idle.remove(connection)
+        leaving = asyncio.ensure_future(_quit(connection))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     async def close(self) -> None:
         """Close what is idle."""
         pools, self._pools = self._pools, {}
         if asyncio.get_running_loop() is self._loop:
             for pool in pools.values():
-                for connection in pool.idle:
-                    await _quit(connection)
+                while pool.idle:
+                    await _quit(_taken(pool))
+            await asyncio.gather(*self._leaving)
+
+
+def _taken(pool: _Pool) -> _Connection:
+    connection = pool.idle.pop()
+    if connection.expires is not None:
+        connection.expires.cancel()
+    return connection
+
+
+async def _idle(pool: _Pool, seconds: float) -> _Connection | None:
+    """A connection that is open and still answers; the server may have closed it meanwhile."""
+    while pool.idle:
+        connection = _taken(pool)
+        try:
+            if connection.client.is_connected:
+                await connection.client.rset(timeout=seconds)
+                return connection
+        except (aiosmtplib.SMTPException, OSError):
+            pass  # the next one, or a new one
+        except BaseException:
+            connection.client.close()
+            raise
+        connection.client.close()
+    return None
 
 
 async def _quit(connection: _Connection) -> None:
@@ -118,54 +135,65 @@ async def _quit(connection: _Connection) -> None:
 
 
 async def _connect(server: Server, seconds: float) -> _Connection:
-    where = f"{server.host}:{server.port}"
     client = aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,
         use_tls=server.security == "tls",
         start_tls=server.security == "starttls",
-        username=server.username,
-        password=server.password,
         local_hostname=server.helo,
         timeout=seconds,
         tls_context=_tls(server),
     )
     try:
         await client.connect()
-    except aiosmtplib.SMTPAuthenticationError as error:
+        if server.username is not None:
+            await _log_in(client, server)
+    except BaseException as error:
         client.close()
-        final = error.code >= 500
-        raise ChannelError(
-            "login_refused",
-            f"{where} refuses the login of {server.username!r} ({error.code}).",
-            retryable=not final,
-        ) from None
-    except (aiosmtplib.SMTPNotSupported, ssl.SSLError) as error:
-        client.close()
-        raise _no_tls(where, error) from None
-    except aiosmtplib.SMTPConnectResponseError as error:
-        client.close()
-        raise ChannelError(
-            "refused_by_server",
-            f"{where} takes no connection: {error.code} {said(error.message)}",
-            retryable=error.code < 500,
-        ) from None
-    except (aiosmtplib.SMTPTimeoutError, TimeoutError):
-        client.close()
-        raise ChannelError("timed_out", f"{where} did not answer within {seconds:g} s.") from None
-    except (aiosmtplib.SMTPException, OSError) as error:
-        client.close()
-        if isinstance(error.__cause__, ssl.SSLError) or "STARTTLS" in str(error):
-            raise _no_tls(where, error) from None
-        raise ChannelError(
-            "unreachable", f"{where} cannot be reached: {said(str(error))}"
-        ) from None
+        if isinstance(error, aiosmtplib.SMTPException | OSError | UnicodeError):
+            raise _told(error, server, seconds) from None
+        raise
     return _Connection(client)
 
 
-def _no_tls(where: str, error: Exception) -> ChannelError:
+async def _log_in(client: aiosmtplib.SMTP, server: Server) -> None:
+    where, user = f"{server.host}:{server.port}", server.username or ""
+    await client.ehlo()
+    if not client.supported_auth_methods:
+        raise ChannelError(
+            "login_refused", f"{where} offers no login that is known here.", retryable=False
+        )
+    try:
+        await client.login(user, server.password or "")
+    except aiosmtplib.SMTPAuthenticationError as error:
+        # Its words are left out: some servers repeat what they were given.
+        raise ChannelError(
+            "login_refused",
+            f"{where} refuses the login of {user!r} ({error.code}).",
+            retryable=error.code < FINAL,
+        ) from None
+
+
+def _told(error: Exception, server: Server, seconds: float) -> ChannelError:
+    """Why there is no connection."""
+    where = f"{server.host}:{server.port}"
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return ChannelError(
+            "refused_by_server",
+            f"{where} takes no connection: {error.code} {said(error.message)}",
+            retryable=error.code < FINAL,
+        )
+    if isinstance(error, TimeoutError):
+        return ChannelError("timed_out", f"{where} did not answer within {seconds:g} s.")
+    for cause in (error, error.__cause__):
+        if isinstance(cause, aiosmtplib.SMTPNotSupported | ssl.SSLError):
+            return _no_tls(where, cause)
+    return ChannelError("unreachable", f"{where} cannot be reached: {said(str(error))}")
+
+
+def _no_tls(where: str, error: BaseException) -> ChannelError:
     """Never without the encryption that is configured: nothing is sent instead."""
-    reason = getattr(error.__cause__ or error, "verify_message", "") or str(error)
+    reason = getattr(error, "verify_message", "") or str(error)
     return ChannelError(
         "no_encryption",
         f"{where} gives no encrypted connection that can be trusted: {said(reason)}",

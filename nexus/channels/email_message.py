@@ -6,56 +6,39 @@ import base64
 import binascii
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, getaddresses
+from email.policy import SMTP
+from email.utils import format_datetime
 from html.parser import HTMLParser
 
 import css_inline
-from email_validator import EmailNotValidError, validate_email
 
-from nexus.contracts import ChannelError
+from nexus.channels.email_headers import (
+    address_header,
+    file_header,
+    line,
+    mailboxes,
+    one_mailbox,
+    open_header,
+    text_header,
+    wrong,
+)
 
 MOST_RECIPIENTS = 100
-MOST_SUBJECT = 998  # characters, what one line of a mail may have
 MOST_BYTES = 20 * 1024 * 1024  # of a whole mail
 
-# Headers that a step may set; all others say who sends what to whom, and are ours.
-OPEN_HEADERS = (
-    *("list-id", "list-unsubscribe", "list-unsubscribe-post", "precedence"),
-    *("importance", "priority", "organization"),
-)
-_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,70}")
 _BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "blockquote",
-        "br",
-        "div",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tr",
-        "ul",
-    ]
+    ("address", "article", "blockquote", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6")
+    + ("hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul")
 )
 _UNSEEN = frozenset(("head", "script", "style", "title"))
+
+# Headers stay as they were written here, and bodies are ASCII: any server takes them.
+_ASCII = SMTP.clone(refold_source="none", cte_type="7bit")
+_UTF8 = _ASCII.clone(utf8=True)
 
 # What a mail looks like must not depend on what a server elsewhere answers.
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
@@ -68,6 +51,7 @@ class Attached:
     filename: str
     content: bytes
     content_type: str
+    charset: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +80,9 @@ class Draft:
     key: str
     at: datetime
     sender: str
-    to: Sequence[str]
-    cc: Sequence[str] = ()
-    bcc: Sequence[str] = ()
+    to: str | Sequence[str]
+    cc: str | Sequence[str] = ()
+    bcc: str | Sequence[str] = ()
     reply_to: str = ""
     subject: str = ""
     text: str = ""
@@ -113,106 +97,42 @@ def compose(draft: Draft) -> Mail:
     Raises:
         ChannelError: `invalid_parameters`, final, naming what is wrong.
     """
-    sender = one_address("from", draft.sender)
+    sender = one_mailbox("from", draft.sender)
     to, cc, bcc = (
-        addresses(name, given)
+        mailboxes(name, given)
         for name, given in (("to", draft.to), ("cc", draft.cc), ("bcc", draft.bcc))
     )
-    recipients = tuple(dict.fromkeys(address.addr_spec for address in (*to, *cc, *bcc)))
+    recipients = tuple(dict.fromkeys(one.address for one in (*to, *cc, *bcc)))
     if not recipients:
         raise wrong("to", "nobody is named: it came out empty")
     if len(recipients) > MOST_RECIPIENTS:
         raise wrong("to", f"{len(recipients)} recipients are more than {MOST_RECIPIENTS}")
-    message = EmailMessage()
-    message["From"] = sender
-    if to:
-        message["To"] = to
-    if cc:
-        message["Cc"] = cc
-    if draft.reply_to.strip():
-        message["Reply-To"] = one_address("replyTo", draft.reply_to)
-    message["Subject"] = line("subject", draft.subject)
-    message["Date"] = format_datetime(draft.at.astimezone(UTC))
+    replies = mailboxes("replyTo", draft.reply_to)
     identity = hashlib.sha256(draft.key.encode()).hexdigest()[:40]
-    message["Message-ID"] = f"<{identity}@{_ascii_domain(sender)}>"
-    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic reply, please
+    message_id = f"<{identity}@{sender.domain}>"
+    headers = {
+        "From": sender.written(),
+        "To": address_header(to),
+        "Cc": address_header(cc),
+        "Reply-To": address_header(replies),
+        "Subject": text_header(line("subject", draft.subject)),
+        "Date": format_datetime(draft.at.astimezone(UTC)),
+        "Message-ID": message_id,
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no automatic reply, please
+    }
+    message = EmailMessage(policy=_ASCII)
+    for name, value in headers.items():
+        if value:
+            message.set_raw(name, value)
     for name, value in draft.headers:
-        message[_open_header(name)] = line(f"headers/{name}", value)
+        message.set_raw(open_header(name), text_header(line(f"headers/{name}", value)))
     _fill(message, draft)
     _name_boundaries(message, identity)
-    utf8 = not all(address.isascii() for address in (sender.addr_spec, *recipients))
-    content = message.as_bytes(policy=SMTPUTF8 if utf8 else SMTP)
+    utf8 = not all(one.address.isascii() for one in (sender, *to, *cc, *bcc, *replies))
+    content = message.as_bytes(policy=_UTF8 if utf8 else _ASCII)
     if len(content) > MOST_BYTES:
         raise wrong("attachments", f"the mail has {len(content):,} bytes, at most {MOST_BYTES:,}")
-    return Mail(str(message["Message-ID"]), sender.addr_spec, recipients, content, utf8)
-
-
-def line(name: str, value: str) -> str:
-    """A value that stands in a header: one line, and nothing that could begin another.
-
-    Raises:
-        ChannelError: It has line breaks or other control characters inside.
-    """
-    text = value.strip()
-    if len(text) > MOST_SUBJECT:
-        raise wrong(name, f"it has {len(text):,} characters, at most {MOST_SUBJECT}")
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
-        raise wrong(name, "line breaks and control characters cannot stand there")
-    return text
-
-
-def addresses(name: str, given: Sequence[str]) -> tuple[Address, ...]:
-    """All addresses in some texts, each of which may hold several, with names and without.
-
-    Raises:
-        ChannelError: One of them is none.
-    """
-    texts = [text for text in (line(name, one) for one in given) if text]
-    found = getaddresses(texts)
-    if texts and (not found or any(not address for _, address in found)):
-        raise wrong(name, "it cannot be read as addresses, such as 'Ann <ann@example.com>'")
-    return tuple(_address(name, display, address) for display, address in found)
-
-
-def one_address(name: str, given: str) -> Address:
-    """The one address in a text.
-
-    Raises:
-        ChannelError: There is none, or several, or it is none.
-    """
-    found = addresses(name, [given])
-    if len(found) != 1:
-        raise wrong(name, "it takes one address")
-    return found[0]
-
-
-def wrong(name: str, why: str) -> ChannelError:
-    """Something in the parameters that no other attempt makes right."""
-    return ChannelError("invalid_parameters", f"with/{name}: {why}.", retryable=False)
-
-
-def _address(name: str, display: str, address: str) -> Address:
-    try:
-        checked = validate_email(
-            address, check_deliverability=False, allow_smtputf8=True, globally_deliverable=False
-        )
-    except EmailNotValidError as error:
-        raise wrong(name, f"{address[:100]!r} is no address: {error}".rstrip(".")) from None
-    # Domains have a spelling in ASCII that every server takes.
-    local, domain = checked.local_part, checked.ascii_domain
-    return Address(display_name=display, username=local, domain=domain)
-
-
-def _ascii_domain(sender: Address) -> str:
-    return sender.domain
-
-
-def _open_header(name: str) -> str:
-    known = _HEADER.fullmatch(name) and (name.lower() in OPEN_HEADERS or name[:2].lower() == "x-")
-    if not known:
-        allowed = ", ".join((*OPEN_HEADERS, "x-…"))
-        raise wrong(f"headers/{name[:80]}", f"it cannot be set; these can: {allowed}")
-    return name
+    return Mail(message_id, sender.address, recipients, content, utf8)
 
 
 def _fill(message: EmailMessage, draft: Draft) -> None:
@@ -225,9 +145,17 @@ def _fill(message: EmailMessage, draft: Draft) -> None:
         message.add_alternative(_plain(html), subtype="html", charset="utf-8")
     for attached in draft.attachments:
         maintype, _, subtype = attached.content_type.partition("/")
-        message.add_attachment(
-            attached.content, maintype=maintype, subtype=subtype, filename=attached.filename
-        )
+        if maintype.lower() in ("multipart", "message"):
+            raise wrong(
+                f"attachments/{attached.filename}",
+                f"a file is no {maintype}/…: send it as application/octet-stream",
+            )
+        message.add_attachment(attached.content, maintype=maintype, subtype=subtype)
+        *_, part = message.iter_attachments()
+        if attached.charset:
+            part.set_param("charset", attached.charset)
+        del part["Content-Disposition"]
+        part.set_raw("Content-Disposition", file_header(attached.filename))
 
 
 def _plain(text: str) -> str:
