@@ -21,6 +21,7 @@ from nexus.contracts import HTML, OPERATOR, Channel, ChannelCall, ChannelError, 
 
 IMPLICIT_TLS = 465
 ANY_DOMAIN = "*"
+MEDIA_TYPE = r"^[A-Za-z0-9.+_-]+/[A-Za-z0-9.+_-]+$"
 MOST_ATTACHMENTS = 20
 
 

@@ -31,8 +31,10 @@ MOST_RECIPIENTS = 100
 MOST_BYTES = 20 * 1024 * 1024  # of a whole mail
 
 _BLOCKS = frozenset(
-    ("address", "article", "blockquote", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6")
-    + ("hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul")
+    (
+        *("address", "article", "blockquote", "br", "div", "h1", "h2", "h3", "h4", "h5", "h6"),
+        *("hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"),
+    )
 )
 _UNSEEN = frozenset(("head", "script", "style", "title"))
 
