@@ -56,6 +56,16 @@ def refused(*words: str, **changes: Any) -> None:
         assert word in caught.value.message
 
 
+def unless_refused(given_: Draft, *places: str) -> Mail | None:
+    """The mail; None where it is refused, as it has to be, naming one of these places."""
+    try:
+        return compose(given_)
+    except ChannelError as error:
+        if error.code != "invalid_parameters" or not error.message.startswith(places):
+            raise
+        return None
+
+
 def heads(mail: Mail) -> list[str]:
     """The names of its headers, read as simply as a mail server reads them."""
     head = mail.content.partition(b"\r\n\r\n")[0]
@@ -193,10 +203,8 @@ nasty = st.one_of(
 @example("ü" * 400 + " end")
 @example("a" * 900)
 def test_a_subject_arrives_as_it_is_or_not_at_all(subject: str) -> None:
-    try:
-        mail = compose(draft(subject=subject))
-    except ChannelError as error:
-        assert error.message.startswith("with/subject: ")
+    mail = unless_refused(draft(subject=subject), "with/subject: ")
+    if mail is None:
         return
     assert heads(mail) == [name for name in PLAIN if name != "Subject" or subject.strip()]
     assert all(len(line) <= 998 for line in mail.content.split(b"\r\n"))
@@ -207,10 +215,12 @@ def test_a_subject_arrives_as_it_is_or_not_at_all(subject: str) -> None:
 @example(f'"{SMUGGLED}"', "to")
 @example('"a\\', "")
 def test_names_beside_addresses_begin_no_header_and_name_nobody(name: str, other: str) -> None:
-    try:
-        mail = compose(draft(to=[f"{name} <ann@example.org>"], cc=[f"{other}<bob@example.org>"]))
-    except ChannelError as error:
-        assert error.message.startswith(("with/to: ", "with/cc: "))
+    mail = unless_refused(
+        draft(to=[f"{name} <ann@example.org>"], cc=[f"{other}<bob@example.org>"]),
+        "with/to: ",
+        "with/cc: ",
+    )
+    if mail is None:
         return
     assert sorted(heads(mail)) == sorted((*PLAIN, "Cc"))
     assert mail.recipients == ("ann@example.org", "bob@example.org")
@@ -221,10 +231,8 @@ def test_names_beside_addresses_begin_no_header_and_name_nobody(name: str, other
 
 @given(nasty, nasty)
 def test_headers_of_a_step_begin_no_others(name: str, value: str) -> None:
-    try:
-        mail = compose(draft(headers=[(f"X-{name}", value)]))
-    except ChannelError as error:
-        assert error.message.startswith("with/headers/")
+    mail = unless_refused(draft(headers=[(f"X-{name}", value)]), "with/headers/")
+    if mail is None:
         return
     assert sorted(heads(mail)) == sorted((*PLAIN, f"X-{name}"))
 
