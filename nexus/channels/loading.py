@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nexus.channels.operator_settings import OperatorSettings
+from nexus.channels.models import wrong_for_operators
+from nexus.channels.operator_settings import EVERYBODY, Named, OperatorSettings
 from nexus.channels.runner import Channels
 from nexus.contracts import ENTRY_POINTS, Channel
-from nexus.core.errors import NexusError
+from nexus.core.errors import NexusError, escape_pointer, nearest
 
 SETTINGS_FILE = "NEXUS_CHANNELS"
 
@@ -40,8 +42,6 @@ def load_channels(settings_file: Path | None = None) -> Channels:
     """
     named = os.environ.get(SETTINGS_FILE, "").strip()
     path = settings_file or (Path(named).expanduser() if named else None)
-    operator = OperatorSettings(path)
-    operator.load()
     kinds: dict[str, Channel[Any, Any]] = {}
     for module, attribute in BUILT_IN:
         channel = getattr(import_module(module), attribute)()
@@ -53,7 +53,35 @@ def load_channels(settings_file: Path | None = None) -> Channels:
             raise _error(entry, f"the name {channel.name!r} is taken by {origin[channel.name]}")
         kinds[channel.name] = channel
         origin[channel.name] = f"the package {_package(entry)!r}"
+    operator = OperatorSettings(path, lambda settings: _wrong(kinds, settings))
+    operator.load()
     return Channels(kinds, operator)
+
+
+def _wrong(kinds: Mapping[str, Channel[Any, Any]], settings: Mapping[str, Named]) -> str | None:
+    """What no channel makes sense of in the operator's settings."""
+    shared = settings.get(EVERYBODY, {})
+    for tenant, named in settings.items():
+        for name, entry in named.items():
+            place = f"/{escape_pointer(tenant)}/{escape_pointer(name)}"
+            told = entry.get("channel") or shared.get(name, {}).get("channel")
+            kind = str(told or name)
+            if kind in kinds:
+                finding = wrong_for_operators(kinds[kind].Settings, entry)
+                if finding is not None:
+                    hint = _hint(finding.suggestion, finding.expected)
+                    return f"{place}{finding.pointer}: {finding.message}{hint}"
+            elif told:
+                hint = _hint(nearest(kind, list(kinds)), ", ".join(kinds))
+                return f"{place}/channel: no channel {kind!r} is installed{hint}"
+    # A name that says nothing has its kind from definitions: calls find out.
+    return None
+
+
+def _hint(near: str | None, expected: str | None) -> str:
+    if near:
+        return f"; did you mean {near!r}?"
+    return f"; expected: {expected}" if expected else ""
 
 
 def _load(entry: EntryPoint) -> Channel[Any, Any]:

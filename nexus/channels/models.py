@@ -63,6 +63,29 @@ def check_settings(model: type[BaseModel], settings: Mapping[str, object]) -> li
     return found
 
 
+def wrong_for_operators(model: type[BaseModel], settings: Mapping[str, object]) -> Finding | None:
+    """What is wrong in an entry of the operator's file.
+
+    What is missing, another entry may have; and where references lead, only calls find out.
+    """
+    known = {key: value for key, value in settings.items() if not any(references(value))}
+    known.pop("channel", None)
+    keys = [key for name, field in model.model_fields.items() for key in _keys(name, field)]
+    for key in settings:
+        if key != "channel" and key not in keys and model.model_config.get("extra") == "forbid":
+            listed = ", ".join(field.alias or name for name, field in model.model_fields.items())
+            pointer = f"/{escape_pointer(key)}"
+            said = "there is no such setting"
+            return Finding("unknown_key", pointer, said, listed, nearest(key, keys))
+    try:
+        model.model_validate(known)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            if problem["type"] != "missing" and problem["loc"]:
+                return _finding(model, problem)
+    return None
+
+
 def check_given(model: type[BaseModel], given: Mapping[str, object]) -> list[Finding]:
     """What is wrong in a step's `with`, as far as it does not depend on templates."""
     try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,9 +44,12 @@ class OperatorSettings:
 
     Attributes:
         path: Of the file; None where there is none, and every channel has its defaults.
+        wrong: Tells what no installed channel makes sense of, in one line that begins with a
+            JSON pointer; None where all is well.
     """
 
     path: Path | None = None
+    wrong: Callable[[Mapping[str, Named]], str | None] | None = None
     _stamp: tuple[int, int] | None = field(default=None, init=False, repr=False)
     _by_tenant: Mapping[str, Named] = field(default_factory=dict, init=False, repr=False)
 
@@ -58,7 +61,7 @@ class OperatorSettings:
         """
         if self.path is not None:
             self._stamp = self._now()
-            self._by_tenant = _read(self.path)
+            self._by_tenant = self._read(self.path)
 
     def of(self, tenant: str, name: str) -> Mapping[str, object]:
         """The settings of a name, those for everybody below the tenant's own."""
@@ -87,11 +90,18 @@ class OperatorSettings:
         if self.path is not None and self._now() != self._stamp:
             self._stamp = self._now()
             try:
-                self._by_tenant = _read(self.path)
+                self._by_tenant = self._read(self.path)
                 _log.info("read the channels' settings in %s again", self.path)
             except SettingsFileError as error:
                 _log.error("the channels' settings stay as they were: %s", error)
         return self._by_tenant
+
+    def _read(self, path: Path) -> Mapping[str, Named]:
+        found = _read(path)
+        why = self.wrong(found) if self.wrong else None
+        if why is not None:
+            raise SettingsFileError(f"{path}: {why}")
+        return found
 
     def _now(self) -> tuple[int, int] | None:
         assert self.path is not None

@@ -103,3 +103,53 @@ def test_the_operators_file_is_named_by_the_environment(
     path.write_text("{")
     with pytest.raises(SettingsFileError):
         load_channels()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ('{"*": {"email": {"hots": "a"}}}', "/*/email/hots: there is no such setting"),
+        ('{"*": {"email": {"hots": "a"}}}', "did you mean 'host'?"),
+        ('{"*": {"email": {"port": "many"}}}', "/*/email/port: "),
+        ('{"a/b": {"email": {"port": 0}}}', "/a~1b/email/port: "),
+        ('{"*": {"webhook": {"secrets": "abc"}}}', "/*/webhook/secrets: "),
+        ('{"*": {"mine": {"channel": "emial"}}}', "/*/mine/channel: no channel 'emial' is"),
+        ('{"*": {"mine": {"channel": "emial"}}}', "did you mean 'email'?"),
+        ('{"*": {"mine": {"channel": "log"}}, "a": {"mine": {"x": 1}}}', "/a/mine/x: "),
+    ],
+)
+def test_settings_that_no_channel_knows_stop_the_start(
+    tmp_path: Path, settings: str, says: str
+) -> None:
+    path = tmp_path / "channels.json"
+    path.write_text(settings)
+    with pytest.raises(SettingsFileError) as caught:
+        load_channels(path)
+    told = str(caught.value)
+    assert told.startswith(f"{path}: ")
+    assert says in told
+    assert "\n" not in told
+    assert "'abc'" not in told
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        '{"*": {"email": {"password": {"env": "NOT_SET_HERE"}}}}',
+        '{"*": {"email": {"replyTo": "a@b.example"}}, "a": {"email": {"reply_to": "c@d.example"}}}',
+        '{"a": {"named": {"from": "its kind is known to a definition"}}}',
+        '{"*": {"webhook": {"secrets": [{"env": "NOT_SET_HERE"}]}}}',
+    ],
+)
+def test_what_only_a_call_can_find_out_stops_no_start(tmp_path: Path, settings: str) -> None:
+    path = tmp_path / "channels.json"
+    path.write_text(settings)
+    assert "log" in load_channels(path).seen_by("a").names()
+
+
+def test_settings_that_become_unknown_leave_the_last_good_ones(tmp_path: Path) -> None:
+    path = tmp_path / "channels.json"
+    path.write_text('{"*": {"mine": {"channel": "log"}}}')
+    channels = load_channels(path)
+    path.write_text('{"*": {"theirs": {"channel": "nothing"}}}')
+    assert channels.seen_by(None).kind_of("mine") == "log"
