@@ -9,6 +9,7 @@ from api.gateway import Command, Gateway, InstanceGone
 from api.problems import Problem, invalid_data, located
 from api.reading import Database
 from nexus.core.commands import RetryIncident, SkipIncident, Start
+from nexus.core.events import InstanceStarted
 from nexus.core.projection import InstanceRow, Snapshot
 from storage import history, instances
 from storage.scope import TenantSession
@@ -123,6 +124,10 @@ class Commands:
                 closing = isinstance(error, InstanceGone) or error.code == "conflict"
                 if not closing:
                     raise
+                if isinstance(error, Problem) and "keeps" in error.extensions:
+                    await self._gateway.give_up(
+                        caller.tenant, definition, command, f"{command_id}-gives-up"
+                    )
                 if pause is None:
                     raise Problem(
                         "conflict", "The subject's former instance is still closing; start again."
@@ -151,7 +156,9 @@ class Commands:
                 limit=_RECENT_STARTS,
             )
             for snapshot in recent.items:
-                if history.list_of_command(session, snapshot.instance.id, command_id):
+                rows = history.list_of_command(session, snapshot.instance.id, command_id)
+                # A former instance has gone by this command, perhaps, which made room for the new.
+                if any(row.event == InstanceStarted.name for row in rows):
                     return snapshot
             return None
 

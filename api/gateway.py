@@ -9,6 +9,7 @@ that is sent twice is applied once and answered twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -43,6 +44,7 @@ from nexus.core.commands import (
     Actor,
     AddRecord,
     CompleteTask,
+    GiveUp,
     ReceiveEvent,
     RetryIncident,
     SkipIncident,
@@ -193,6 +195,26 @@ class Gateway:
         async with self._admission.turn(workflow):
             answer = await self._bounded(once, workflow, command_id)
         return self._snapshot(answer)
+
+    async def give_up(self, tenant: str, definition: str, command: Start, command_id: str) -> None:
+        """Have the subject's former instance give up what it is kept for, and close.
+
+        The update that starts cannot do it: Temporal knows an update's id for as long as it
+        knows the workflow, and would answer the next attempt with the same refusal.
+
+        Raises:
+            Problem: Refused, or not available. That there is none any more is no error.
+        """
+        subject = command.subject
+        workflow = contract.workflow_id(tenant, definition, subject.type, subject.id)
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(workflow)
+        wire = dump_command(GiveUp(actor=command.actor))
+        with contextlib.suppress(InstanceGone):
+            await self._bounded(
+                lambda: handle.execute_update(contract.COMMAND, wire, id=command_id),
+                workflow,
+                command_id,
+            )
 
     async def command(
         self, instance: str, workflow: str, command: Command, command_id: str

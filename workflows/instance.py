@@ -57,9 +57,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.effects import Effects
 
 SIGNAL_ACTOR = "system:signal"
-_CLOSING = Rejected(
-    "conflict", "The former instance for this subject was kept for its incidents: start again."
-)
 RECENT_FOR = timedelta(hours=24)  # R26
 MOST_RECENT = 2_000  # updates that the server takes in one run
 MOST_ANSWERED = 512 * 1024  # bytes; a larger instance is read from SQL
@@ -202,17 +199,12 @@ class NexusInstance:
         assert update is not None
         if update.id not in self._recent:
             try:
-                command = parse_command(_only(wires))
-                closing = isinstance(command, Start) and lingers(self._state)
-                self._decide(command, update.id)
+                self._decide(parse_command(_only(wires)), update.id)
                 self._stillborn = False
             except Rejected as refusal:
                 # Reached by a start alone: everything else was refused by the validator.
                 self._stillborn = self._state.status == "new"
                 raise _refused(refusal, self._identity.id) from None
-            if closing:
-                await self._flush(self._state.seq)
-                raise _refused(_CLOSING, self._identity.id)
             self._recent[update.id] = workflow.now()
         await self._flush(self._state.seq)
         return self._answer()

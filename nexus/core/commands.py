@@ -123,6 +123,13 @@ class SkipIncident:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUp:
+    """An ended instance gives up what it is kept for, so that the next one can start (BR-007)."""
+
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """A channel call ended. One that is no longer wanted changes nothing.
 
@@ -165,7 +172,9 @@ class RefusedSignal:
     message: str
 
 
-WireCommand = Start | Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident
+WireCommand = (
+    Start | Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident | GiveUp
+)
 Command = WireCommand | CallEnded | TimerDue | Stop | RefusedSignal
 
 WIRE_TYPES: Mapping[str, type[WireCommand]] = {
@@ -176,6 +185,7 @@ WIRE_TYPES: Mapping[str, type[WireCommand]] = {
     "complete_task": CompleteTask,
     "retry_incident": RetryIncident,
     "skip_incident": SkipIncident,
+    "give_up": GiveUp,
 }
 _NAMES = {cls: name for name, cls in WIRE_TYPES.items()}
 

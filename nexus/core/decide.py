@@ -27,6 +27,7 @@ from nexus.core.commands import (
     CallEnded,
     Command,
     CompleteTask,
+    GiveUp,
     NewRecord,
     ReceiveEvent,
     RefusedSignal,
@@ -98,7 +99,7 @@ def step(
         case Start():
             decision = Decision(program, state, command.actor, now)
             _start(decision, command)
-        case RetryIncident() | SkipIncident() if lingers(state):
+        case RetryIncident() | SkipIncident() | GiveUp() if lingers(state):
             decision = Decision(program, state, command.actor, now)
             _handle(decision, command)
         case _:
@@ -155,11 +156,16 @@ def _gate(state: State) -> None:
 
 def _handle(
     decision: Decision,
-    command: Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident,
+    command: Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident | GiveUp,
 ) -> None:
-    if not isinstance(command, RetryIncident | SkipIncident):
+    if not isinstance(command, RetryIncident | SkipIncident | GiveUp):
         check_plain(command.data)
     match command:
+        case GiveUp():
+            if not lingers(decision.state):
+                raise Rejected("conflict", "This instance is open: it has nothing to give up.")
+            authorize_opening(decision.program, command.actor, "start")
+            give_up(decision)
         case CompleteTask():
             complete_task(decision, command)
         case RetryIncident():
@@ -183,10 +189,13 @@ def _handle(
 def _start(decision: Decision, command: Start) -> None:
     program, state = decision.program, decision.state
     if lingers(state):
-        # What is left of the former instance is given up for the new one, which is started
-        # again once this one has closed: a shell refuses the start with `conflict` all the same.
-        give_up(decision)
-        return
+        raise Rejected(
+            "conflict",
+            f"The former instance of {program.id!r} for this subject is kept for "
+            f"{several(state.incidents) or 'a call under way'}: have it give that up, and start "
+            "again.",
+            {"keeps": list(state.incidents)},
+        )
     if state.ended:
         raise Rejected(
             "conflict",

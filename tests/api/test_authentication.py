@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import jwt
@@ -13,7 +14,8 @@ from api.authentication import Authentication
 from api.problems import Problem
 from tests.api.serving import SECRET, ServedApi, token
 
-UNSIGNED = jwt.encode({"sub": "a", "tenant": "t", "exp": 9999999999}, None, "none")
+NO_KEY: Any = None  # whatever PyJWT makes of it where `cryptography` is installed
+UNSIGNED = jwt.encode({"sub": "a", "tenant": "t", "exp": 9999999999}, NO_KEY, "none")
 WRONG = {
     "no header": None,
     "another scheme": "Basic YTpi",

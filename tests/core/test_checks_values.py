@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus.core import DefinitionError, Problem
-from nexus.core.compiler.checks.facts import EntityFacts, Facts, known_data
+from nexus.core.compiler.checks.facts import EntityFacts, Facts, known_data, site_of
 from nexus.core.compiler.checks.truth import is_settled
 from nexus.core.compiler.checks.written import condition_tree
 from nexus.core.language import MEMBERS
@@ -307,9 +307,9 @@ class TestSoundness:
         transition = program.transitions["go"]
         condition = transition.condition
         assert condition is not None
-        facts = Facts(
-            EntityFacts(program, program.entities["lead"], known_data(program, "lead")), transition
-        )
+        entity = program.entities["lead"]
+        known = EntityFacts(program, entity, known_data(program, "lead"))
+        facts = Facts(known, site_of(entity, transition))
         verdict = is_settled(facts, condition_tree(condition, expression, ""))
         assert program.data_schema is not None
         if verdict is None or program.data_schema.validate(data):

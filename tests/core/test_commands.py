@@ -16,6 +16,7 @@ from nexus.core.commands import (
     Actor,
     AddRecord,
     CompleteTask,
+    GiveUp,
     NewRecord,
     ReceiveEvent,
     RetryIncident,
@@ -45,6 +46,7 @@ EXAMPLES = [
     CompleteTask(actor=ANN, task="task-7", data={"reached": True}, comment="done"),
     RetryIncident(actor=ANN, incident="incident-7", comment="the server is back"),
     SkipIncident(actor=ANN, incident="incident-7"),
+    GiveUp(actor=ANN),
 ]
 
 
@@ -67,7 +69,7 @@ def test_every_wire_type_has_an_example() -> None:
         ([], "an object with a 'type'"),
         (
             {},
-            "event, complete_task, retry_incident, skip_incident.",
+            "event, complete_task, retry_incident, skip_incident, give_up.",
         ),
         ({"type": "timer_due", "timer": "x"}, "No command of type 'timer_due'"),
         ({"type": ["act"]}, "No command of type ['act']"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nexus.core.commands import Actor, CallEnded, Start
+from nexus.core.commands import Actor, CallEnded, GiveUp, Start
 from nexus.core.events import IncidentClosed, IncidentRaised
 from nexus.core.incidents import lingers
 from nexus.core.rows import Identity, history_row, project, snapshot
@@ -138,20 +138,39 @@ def test_skipping_the_last_one_after_the_end_lets_the_instance_go(ended: Play) -
     refused("wrong_stage", lambda: ended.skip("incident-7"), "ended")
 
 
-def test_a_new_start_gives_up_what_the_former_instance_left(ended: Play) -> None:
+def test_a_new_start_has_to_have_the_former_instance_give_up_what_it_keeps(ended: Play) -> None:
     """BR-007: the subject is free for a new instance."""
-    closed = only(ended.give(Start(actor=ANN, subject=ACME)), IncidentClosed)
+    told = refused(
+        "conflict", lambda: ended.give(Start(actor=ANN, subject=ACME)), "incident-7", "give"
+    )
+    assert told.details == {"keeps": ["incident-7"]}
+    closed = only(ended.give(GiveUp(actor=ANN)), IncidentClosed)
     assert closed.outcome == "dropped"
     assert not lingers(ended.state)
 
 
 def test_a_call_on_its_way_is_cancelled_for_a_new_start(ended: Play) -> None:
     ended.retry("incident-7")
-    ended.give(Start(actor=ANN, subject=ACME))
+    ended.give(GiveUp(actor=ANN))
     assert lingers(ended.state)
     ended.ends("run/0", "cancelled")
     assert not lingers(ended.state)
     assert not ended.state.incidents
+
+
+def test_an_open_instance_gives_nothing_up(failed: Play) -> None:
+    refused("conflict", lambda: failed.give(GiveUp(actor=ANN)), "open")
+
+
+def test_who_may_not_start_may_not_have_it_give_up() -> None:
+    roles = {"ops": {"can": ["start", "win"]}, "rep": {"can": ["win"]}}
+    stages = [{"id": "new", "run": [MAIL]}, "won"]
+    play = Play(lead({"win": {"from": "new", "to": "won"}}, stages, roles=roles))
+    play.start(actor=Actor("o", ("ops",)))
+    play.ends("run/0", "failed")
+    play.act("win", actor=Actor("r", ("rep",)))
+    refused("forbidden", lambda: play.give(GiveUp(actor=Actor("r", ("rep",)))), "'ops'")
+    play.give(GiveUp(actor=Actor("o", ("ops",))))
 
 
 def test_cancelling_gives_up_all_incidents(failed: Play) -> None:
