@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from nexus.channels import SettingsFileError
+from nexus.channels import SettingsFileError, load_channels
 from nexus.channels.operator_settings import OperatorSettings, SecretMissing, resolve
 
 
@@ -132,3 +133,22 @@ def test_what_only_looks_like_a_reference_is_data() -> None:
     assert "PATH" in os.environ
     for value in ({"env": 3}, {"env": "PATH", "file": "x"}, {"ENV": "PATH"}):
         assert resolve(value) == value
+
+
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "channels.md").read_text()
+
+
+def shown(kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+
+
+def test_the_settings_that_the_guide_shows_are_taken(tmp_path: Path) -> None:
+    for text in shown("json settings"):
+        seen = load_channels(file_of(tmp_path, text)).seen_by("acme")
+        assert seen.kind_of("welcome-mail") == "email"
+        assert seen.kind_of("erp") == "webhook"
+        for named in map(json.loads, shown("json channels")):
+            for settings in named.values():
+                assert not seen.check_settings(settings["channel"], settings)
+        for step in map(json.loads, shown("json step")):
+            assert not seen.check_given(step["channel"], step["with"])
