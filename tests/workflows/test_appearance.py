@@ -10,7 +10,8 @@ from temporalio.client import WorkflowExecutionStatus
 
 from nexus.core.commands import AddRecord
 from tests.support.temporal import TemporalServer
-from tests.workflows.definitions import DEALS, SALES, clocked
+from tests.workflows.channels import ScriptedChannels
+from tests.workflows.definitions import DEALS, SALES, call, clocked, running
 from tests.workflows.harness import ANN, BOB, Handle, Harness, eventually, same, temporal_command
 
 
@@ -162,10 +163,48 @@ async def test_show_and_details_tell_a_stranger_what_happened(
         )
 
 
+async def test_details_and_summaries_tell_what_runs_and_what_needs_a_person(
+    harness: Harness,
+) -> None:
+    async with harness.worker(channels=ScriptedChannels()):
+        _, handle = await harness.start(
+            running(
+                call("refuses"),
+                call("hangs", timeout="60s"),
+                {"task": {"title": "Call | Ann", "assign": {"users": ["bob"], "roles": ["sales"]}}},
+                {"wait": "3 days"},
+                {"waitFor": {"event": "opened"}},
+                interrupts=True,
+            )
+        )
+
+        async def shown() -> bool:
+            return "Incidents:" in await _details(harness, handle)
+
+        await eventually(shown, what="the incident in the details")
+        details = await _details(harness, handle)
+        assert (
+            "- lead-1: the channel 'hangs', the task 'Call \\| Ann', a wait of 3 days, "
+            "the event 'opened'"
+        ) in details
+        assert "of lead-1: Call \\| Ann (bob, role sales)" in details
+        assert "UTC: lead-1 in new: waiting ends after 3 days" in details
+        assert "The channel 'refuses' failed in 'new': It is not wanted." in details
+        await harness.act(handle, "finish")
+        history = await harness.client.get_workflow_handle(handle.id).fetch_history()
+        document = json.loads(history.to_json())
+        told = json.dumps([event.get("userMetadata") for event in document["events"]])
+        assert _encoded("refuses for lead-1 in new (run/0)") in told
+        calls = "calls refuses; calls hangs; task 'Call | Ann'"
+        assert _encoded(f"ann starts it; lead-1: new; {calls}") in told
+        assert _encoded("refuses failed: refused; incident_raised refused") in told
+        assert _encoded("ann takes finish; lead-1: run stopped; lead-1: new → done") in told
+
+
 def _encoded(text: str) -> str:
     import base64
 
-    return base64.b64encode(json.dumps(text).encode()).decode()
+    return base64.b64encode(json.dumps(text, ensure_ascii=False).encode()).decode()
 
 
 async def _details(harness: Harness, handle: Handle) -> str:
