@@ -314,6 +314,8 @@ class NexusInstance:
                 self._decide(came, None, bounded=True)
             except Rejected as refusal:
                 self._decide(replace(came, response={"dropped": refusal.message}), None)
+            # Calls often end together: once all of them are decided, one projection writes them.
+            await workflow.wait_condition(lambda: True)
         else:
             self._decide(came, None)
         await self._flush(self._state.seq)

@@ -95,7 +95,7 @@ def build_channel_worker(
         client,
         task_queue=channel_queue(task_queue),
         activities=activities,
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(minimum=1, maximum=20, initial=5),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(minimum=1, maximum=20, initial=10),
         max_concurrent_activities=CALLS,
         max_heartbeat_throttle_interval=HEARTBEAT,
         default_heartbeat_throttle_interval=HEARTBEAT,
