@@ -5,7 +5,8 @@ COPY requirements.lock /tmp/requirements.lock
 RUN /opt/nexus/bin/pip install --no-cache-dir --require-hashes -r /tmp/requirements.lock
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin nexus
+RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin nexus \
+  && install -d -o nexus /var/lib/nexus/mails
 COPY --from=packages /opt/nexus /opt/nexus
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE ./

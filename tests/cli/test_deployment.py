@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from nexus.cli.temporal_server import DYNAMIC_CONFIG
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("migrate", "api", "worker", "channels")
+OURS = ("migrate", "api", "worker", "channels", "mail-catcher")
 
 # The keys of a service in the Compose specification that we use; a typing error is none of them.
 KNOWN = {
@@ -87,7 +88,7 @@ def test_our_services_run_commands_that_exist_with_options_that_exist(
 def test_our_services_are_told_only_what_the_settings_read(compose: dict[str, Any]) -> None:
     read = set(re.findall(r"`(NEXUS_\w+)`", settings.__doc__ or ""))
     for name in OURS:
-        assert set(compose["services"][name]["environment"]) <= read
+        assert set(compose["services"][name].get("environment", {})) <= read
 
 
 def test_everything_that_must_be_given_is_in_the_example(compose: dict[str, Any]) -> None:
@@ -126,6 +127,19 @@ def test_who_has_to_know_channels_is_given_the_operators_file(
     file, place, _ = next(one for one in service["volumes"] if "channels" in one).split(":")
     assert service["environment"]["NEXUS_CHANNELS"] == place
     assert "log" in load_channels(ROOT / file).seen_by(None).names()
+
+
+def test_mails_go_to_the_catcher_until_a_server_is_named(compose: dict[str, Any]) -> None:
+    email = json.loads((ROOT / "deploy/channels.json").read_text())["*"]["email"]
+    catcher = compose["services"][email["host"]]
+    words = catcher["command"]
+    assert words[words.index("--port") + 1] == str(email["port"])
+    folder = words[words.index("--folder") + 1]
+    assert f"mails:{folder}" in catcher["volumes"]
+    api = compose["services"]["api"]
+    assert f"mails:{folder}:ro" in api["volumes"]
+    assert api["environment"]["NEXUS_MAIL_FOLDER"] == folder
+    assert folder in (ROOT / "Dockerfile").read_text()
 
 
 def test_temporal_in_production_has_the_settings_that_one_machine_has() -> None:
