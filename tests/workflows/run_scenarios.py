@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from temporalio.testing import WorkflowEnvironment
 
-from nexus.core.commands import CompleteTask, ReceiveEvent, RetryIncident, SkipIncident
+from nexus.core.commands import CompleteTask, GiveUp, ReceiveEvent, RetryIncident, SkipIncident
 from tests.workflows.channels import ScriptedChannels
 from tests.workflows.definitions import call, running
 from tests.workflows.harness import ANN, BOB, Handle, Harness, eventually, until_joined
@@ -83,12 +83,27 @@ async def _open(harness: Harness, handle: Handle, incident: str) -> bool:
     return any(one.id == incident and one.status == "open" for one in snapshot.incidents)
 
 
-async def closed_by_a_new_start(harness: Harness) -> Handle:
+async def given_up_for_a_new_start(harness: Harness) -> Handle:
     async with harness.worker(channels=ScriptedChannels()):
         _, handle = await harness.start(running(call("refuses")))
         await until_joined(harness, handle)
         await harness.act(handle, "finish")
         await harness.refused(harness.start(running(call("refuses"))))
+        await harness.send(handle, GiveUp(actor=ANN))
+        await handle.result()
+        return handle
+
+
+async def given_up_amid_a_retry(harness: Harness) -> Handle:
+    channels = ScriptedChannels()
+    async with harness.worker(channels=channels):
+        _, handle = await harness.start(running(call("down"), call("hangs", timeout="1s")))
+        joined = await until_joined(harness, handle)
+        await harness.act(handle, "finish")
+        hung = next(one.id for one in joined.incidents if one.channel == "hangs")
+        await harness.send(handle, RetryIncident(actor=ANN, incident=hung))
+        await eventually(lambda: sum(one.channel == "hangs" for one in channels.requests) == 3)
+        await harness.send(handle, GiveUp(actor=ANN))
         await handle.result()
         return handle
 
@@ -212,7 +227,8 @@ RUN_SCENARIOS: Mapping[str, Callable[[Harness], Awaitable[Handle]]] = {
         calls_joined,
         many_calls,
         calls_that_failed,
-        closed_by_a_new_start,
+        given_up_for_a_new_start,
+        given_up_amid_a_retry,
         interrupted_run,
         interrupted_before_anybody_called,
         tasks_waits_and_events,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus.core.calls import CallRequest
-from nexus.core.commands import RetryIncident, SkipIncident
+from nexus.core.commands import GiveUp, RetryIncident, SkipIncident
 from tests.workflows.channels import ScriptedChannels
 from tests.workflows.definitions import call, running
 from tests.workflows.harness import ANN, BOB, Harness, agree, events, eventually, until_joined
@@ -109,9 +109,10 @@ async def test_an_incident_is_skipped_and_then_the_workflow_closes(harness: Harn
         assert harness.intact(started.instance.id)
 
 
-async def test_a_new_start_for_the_same_subject_closes_what_incidents_kept_open(
+async def test_an_instance_that_incidents_keep_open_gives_up_for_a_new_start(
     harness: Harness,
 ) -> None:
+    """BR-007: one open instance for each subject; an end that is kept open is none."""
     async with harness.worker(channels=ScriptedChannels()):
         definition = running(call("refuses"))
         started, handle = await harness.start(definition)
@@ -120,6 +121,8 @@ async def test_a_new_start_for_the_same_subject_closes_what_incidents_kept_open(
         await harness.act(handle, "finish")
         refusal = await harness.refused(harness.start(definition))
         assert refusal.code == "conflict"
+        assert len(refusal.details["keeps"]) == 1
+        await harness.send(handle, GiveUp(actor=ANN))
         assert await handle.result() == "completed"
         last = harness.history(started.instance.id)[-1]
         assert (last.event, last.payload["outcome"]) == ("incident_closed", "dropped")
