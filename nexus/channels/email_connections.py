@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import aiosmtplib
 from nexus.contracts import ChannelError
 
 IDLE_FOR = 30.0  # seconds until an unused connection is closed
+NOT_KNOWN = (500, 502, 504)  # a server's answer to commands of which it has never heard
 FINAL = 500  # the code from which on a server's answer is its last word
 MOST_USES = 100  # mails over one connection; many servers close after about as many
 
@@ -139,13 +141,16 @@ async def _connect(server: Server, seconds: float) -> _Connection:
         hostname=server.host,
         port=server.port,
         use_tls=server.security == "tls",
-        start_tls=server.security == "starttls",
+        start_tls=False,  # below, where it is known why it fails
         local_hostname=server.helo,
         timeout=seconds,
         tls_context=_tls(server),
     )
     try:
         await client.connect()
+        await _greet(client)
+        if server.security == "starttls":
+            await _encrypt(client, server)
         if server.username is not None:
             await _log_in(client, server)
     except BaseException as error:
@@ -156,9 +161,25 @@ async def _connect(server: Server, seconds: float) -> _Connection:
     return _Connection(client)
 
 
+async def _encrypt(client: aiosmtplib.SMTP, server: Server) -> None:
+    if not client.supports_extension("starttls"):
+        raise _no_tls(server, "it offers no STARTTLS")
+    await client.starttls()
+    await _greet(client)  # what was said before could have been said by anybody
+
+
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    """Hear what the server can do; one that does not know the question can do nothing special."""
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError as error:
+        if error.code not in NOT_KNOWN:
+            raise
+        await client.helo()
+
+
 async def _log_in(client: aiosmtplib.SMTP, server: Server) -> None:
     where, user = f"{server.host}:{server.port}", server.username or ""
-    await client.ehlo()
     if not client.supported_auth_methods:
         raise ChannelError(
             "login_refused", f"{where} offers no login that is known here.", retryable=False
@@ -185,18 +206,21 @@ def _told(error: Exception, server: Server, seconds: float) -> ChannelError:
         )
     if isinstance(error, TimeoutError):
         return ChannelError("timed_out", f"{where} did not answer within {seconds:g} s.")
-    for cause in (error, error.__cause__):
-        if isinstance(cause, aiosmtplib.SMTPNotSupported | ssl.SSLError):
-            return _no_tls(where, cause)
-    return ChannelError("unreachable", f"{where} cannot be reached: {said(str(error))}")
+    cause = error.__cause__ or error
+    if isinstance(cause, ssl.SSLError):
+        return _no_tls(server, getattr(cause, "verify_message", "") or str(cause))
+    if isinstance(cause, OSError) and cause.errno:
+        said_by_system = os.strerror(cause.errno) if cause.errno > 0 else cause.strerror
+        return ChannelError("unreachable", f"{where} cannot be reached: {said_by_system}.")
+    return ChannelError("unreachable", f"{where} cannot be reached: {said(str(cause))}")
 
 
-def _no_tls(where: str, error: BaseException) -> ChannelError:
+def _no_tls(server: Server, why: str) -> ChannelError:
     """Never without the encryption that is configured: nothing is sent instead."""
-    reason = getattr(error, "verify_message", "") or str(error)
     return ChannelError(
         "no_encryption",
-        f"{where} gives no encrypted connection that can be trusted: {said(reason)}",
+        f"{server.host}:{server.port} gives no encrypted connection that can be trusted: "
+        f"{said(why)}",
         retryable=False,
     )
 

@@ -276,10 +276,7 @@ class SmtpServer:
             except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
                 pass  # the client went away, which is its right
             except asyncio.CancelledError:
-                if not self._stopping or not self._stopping.is_set():
-                    writer.close()
-                    return  # hung up, which is ours
-                raise
+                pass  # hung up, which is ours
             finally:
                 with self._changed:
                     self._open.discard(task)
