@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,13 +100,12 @@ def read_mail(folder: Path, mail_id: str) -> MailDetail | None:
     if mail is None or content is None:
         return None
     message = _parsed(content)
-    text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
     return MailDetail(
         mail=mail,
-        headers=tuple((name, str(value)) for name, value in message.items()),
-        text=_body(text),
-        html=_body(html),
-        attachments=tuple(part.get_filename() or "" for part in message.iter_attachments()),
+        headers=_headers(message),
+        text=_body(message, "plain"),
+        html=_body(message, "html"),
+        attachments=_attachments(message),
     )
 
 
@@ -119,14 +119,47 @@ def mail_source(folder: Path, mail_id: str) -> bytes | None:
         return None
 
 
-def _body(part: Any) -> str | None:
-    if part is None:
-        return None
+# Anybody's bytes come here, and Python's reader of mails breaks on some with all kinds of errors:
+# what cannot be read is shown as it is, or left out.
+
+
+def _headers(message: EmailMessage) -> tuple[tuple[str, str], ...]:
+    return tuple((_text(name), _header(name, value)) for name, value in message.raw_items())
+
+
+def _first(message: EmailMessage, wanted: str) -> str:
+    for name, value in message.raw_items():
+        if name.lower() == wanted:
+            return _header(name, value).strip()
+    return ""
+
+
+def _header(name: str, value: object) -> str:
     try:
-        content = part.get_content()
-    except (LookupError, ValueError):
+        return _text(str(policy.default.header_fetch_parse(name, str(value))))
+    except Exception:  # noqa: BLE001
+        return _text(str(value))
+
+
+def _body(message: EmailMessage, kind: str) -> str | None:
+    try:
+        part: Any = message.get_body((kind,))
+        content = None if part is None else part.get_content()
+    except Exception:  # noqa: BLE001
         return None
-    return content[:MOST_TEXT] if isinstance(content, str) else None
+    return _text(content[:MOST_TEXT]) if isinstance(content, str) else None
+
+
+def _attachments(message: EmailMessage) -> tuple[str, ...]:
+    try:
+        return tuple(_text(part.get_filename() or "") for part in message.iter_attachments())
+    except Exception:  # noqa: BLE001
+        return ()
+
+
+def _text(text: str) -> str:
+    """A text that can be written as UTF-8."""
+    return text.encode(errors="replace").decode()
 
 
 def _told(folder: Path, name: str) -> CaughtMail | None:
@@ -145,13 +178,18 @@ def _parsed(content: bytes) -> EmailMessage:
 class MailFolder:
     """Where mails are kept; one process writes into it.
 
+    Its methods may be called from several threads.
+
     Args:
         path: The folder; it is made.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._one_at_a_time = threading.Lock()
         path.mkdir(parents=True, exist_ok=True)
+        for partial in path.glob(".*.partial"):  # of a process that was killed
+            partial.unlink(missing_ok=True)
         mails = list_mails(path, limit=MOST_KEPT)
         self._order = deque(mail.id for mail in reversed(mails))
         self._by_message_id = {mail.message_id: mail.id for mail in reversed(mails)}
@@ -159,7 +197,13 @@ class MailFolder:
     def keep(self, sender: str, recipients: Sequence[str], content: bytes) -> CaughtMail:
         """Keep a mail, or count it where its Message-ID is known."""
         message = _parsed(content)
-        message_id = str(message.get("Message-ID", "")).strip()
+        with self._one_at_a_time:
+            return self._keep(sender, recipients, content, message)
+
+    def _keep(
+        self, sender: str, recipients: Sequence[str], content: bytes, message: EmailMessage
+    ) -> CaughtMail:
+        message_id = _first(message, "message-id")
         known = self._by_message_id.get(message_id) if message_id else None
         before = _told(self._path, known) if known else None
         if before is not None:
@@ -171,9 +215,9 @@ class MailFolder:
         mail = CaughtMail(
             id=f"{now:%Y%m%dT%H%M%S%f}-{mark}",
             received_at=now,
-            sender=sender,
-            recipients=tuple(recipients),
-            subject=str(message.get("Subject", "")),
+            sender=_text(sender),
+            recipients=tuple(map(_text, recipients)),
+            subject=_first(message, "subject"),
             message_id=message_id,
         )
         # The mail first: what is told of it makes it visible.

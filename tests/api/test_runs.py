@@ -60,7 +60,11 @@ def ann(running: Platform) -> httpx.Client:
 def contacted(client: httpx.Client, **data: object) -> dict[str, Any]:
     """An instance whose stage runs."""
     subject = {"type": "lead", "id": secrets.token_hex(4)}
-    body = {"definition": "outreach", "subject": subject, "data": {"name": "Lea", "broken": False, **data}}
+    body = {
+        "definition": "outreach",
+        "subject": subject,
+        "data": {"name": "Lea", "broken": False, **data},
+    }
     started = client.post("/v1/instances", json=body)
     assert started.status_code == 201, started.text
     acted = client.post(f"/v1/instances/{started.json()['id']}/actions/reach_out")
