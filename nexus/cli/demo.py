@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nexus.cli.demo_outreach import DEFINITION, walk_outreach
+from nexus.cli.demo_outreach import DEFINITION, NEEDS_DEV, signing_secret, walk_outreach
 from nexus.cli.failures import CommandFailed
 from nexus.cli.tokens import issue_token
 
@@ -76,7 +76,10 @@ def run_demo(url: str, secret: str, data_dir: Path, console: Console | None = No
             for walk in WALKS:
                 demo.run(walk)
             screen.rule(f"Channels: {DEFINITION}", align="left")
-            walk_outreach(demo, data_dir)
+            if signing_secret(data_dir) is None:
+                screen.print(NEEDS_DEV)
+            else:
+                walk_outreach(demo, data_dir)
             screen.print()
         except httpx.TransportError as error:
             raise CommandFailed(

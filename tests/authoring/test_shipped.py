@@ -205,3 +205,57 @@ def test_a_deal_is_lost_for_one_of_the_known_reasons() -> None:
     refused("invalid_data", lambda: play.act("lose", actor=SUE, data={"reason": "?"}), "reason")
     play.act("lose", actor=SUE, data={"reason": "price"})
     assert play.status() == "completed"
+
+
+# --- lead-outreach --------------------------------------------------------------------------
+
+
+def contacted(**urls: str) -> Play:
+    play = Play(shipped("lead-outreach").program)
+    play.start({"name": "Lea", "email": "lea@example.com", **urls})
+    play.act("reach_out")
+    return play
+
+
+def test_a_lead_is_written_to_and_told_of_all_at_once() -> None:
+    play = contacted(crm_url="https://crm.example", newsletter_url="https://news.example")
+    assert play.calls() == ["run/0", "run/1", "run/2"]
+    refused("run_in_progress", lambda: play.act("hand_over"))
+    play.ends("run/1")
+    play.ends("run/2", "failed")
+    play.ends("run/0")
+    play.act("hand_over")
+    assert play.lead.stage == "calling"
+
+
+def test_only_systems_that_there_are_are_told() -> None:
+    play = contacted()
+    assert play.calls() == ["run/0"]
+
+
+def test_a_lead_without_an_address_is_not_written_to() -> None:
+    play = Play(shipped("lead-outreach").program)
+    play.start({"name": "Lea"})
+    refused("condition_not_met", lambda: play.act("reach_out"))
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_lead_is_won_once_somebody_has_reached_them(reached: bool) -> None:
+    play = contacted()
+    play.ends("run/0")
+    play.act("hand_over")
+    refused("run_in_progress", lambda: play.act("win"))
+    play.complete(next(iter(play.state.tasks)), data={"reached": reached})
+    if reached:
+        play.act("win")
+        assert play.status() == "completed"
+    else:
+        refused("condition_not_met", lambda: play.act("win"))
+
+
+def test_a_lead_is_lost_whatever_still_runs() -> None:
+    play = contacted()
+    play.act("lose")
+    assert play.lead.stage == "lost"
+    play.ends("run/0", "cancelled")
+    assert play.status() == "completed"

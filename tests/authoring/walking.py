@@ -12,7 +12,7 @@ from nexus.core.rows import history_row
 from tests.core.playing import DEFINITIONS, Document, Play
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ("inbound-lead", "opportunity")
+SHIPPED = ("inbound-lead", "lead-outreach", "opportunity")
 
 SUE = Actor("sue", ("sales",))
 MAX = Actor("max", ("manager",))

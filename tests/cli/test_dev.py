@@ -268,6 +268,14 @@ def test_the_demo_walks_both_pipelines_and_the_platform_stays(
     assert "refused: The condition of 'qualify' does not hold" in said
     assert "ann takes qualify → qualified" in said
     assert "instance_started" in said
+    wait_until(dev.said("takes win → won, completed"), seconds=60)
+    said = dev.console.read_text()
+    assert "mail Welcome, Lea → caught" in said
+    assert "crm gets a webhook → its signature is right" in said
+    assert "newsletter answers 410 → incident" in said
+    assert "retries the incident → resolved: 2 tries under one webhook-id" in said
+    mails = httpx.get(f"{dev.url}/v1/mails", headers=dev.headers("admin", "admin"), timeout=10)
+    assert [mail["subject"] for mail in mails.json()["items"]] == ["Welcome, Lea"]
     time.sleep(1)
     assert httpx.get(f"{dev.url}/readyz", timeout=10).status_code == 200
     assert dev.end() == 0

@@ -112,6 +112,7 @@ def test_the_demo_walks_on_postgresql_too(platform: Platform) -> None:
     assert done.returncode == 0, done.stderr
     assert "ann takes qualify → qualified" in done.stdout
     assert "ann takes activate → active" in done.stdout
+    assert "./scripts/dev --demo has both" in done.stdout
     assert httpx.get(f"{platform.url}/healthz").status_code == 200
 
 
