@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from storage.engine import create_engine
 from storage.scope import reading
 from tests.support.platform import Platform
 
+ROUNDS = range(int(os.environ.get("NEXUS_KILL_ROUNDS", "1")))  # of each kill
 TENANT = "acme"
 AT_ONCE = 10
 PATIENCE = 90.0  # seconds that a client repeats a command for
@@ -93,24 +95,37 @@ class Crowd:
     async def _once(
         self, client: httpx.AsyncClient, path: str, body: Mapping[str, object]
     ) -> dict[str, str]:
-        """Sends a command until it is acknowledged, each time with the same key."""
-        key = {"Idempotency-Key": uuid.uuid4().hex}
-        until = asyncio.get_running_loop().time() + PATIENCE
-        while True:
-            try:
-                answer = await client.post(path, json=body, headers=key)
-            except httpx.TransportError as error:
-                said = repr(error)
-            else:
-                if answer.is_success:
-                    self.acknowledged += 1
-                    found: dict[str, str] = answer.json()
-                    return found
-                said = answer.text
-                assert answer.status_code in (429, 503), f"{path}: {said}"
-            assert asyncio.get_running_loop().time() < until, f"{path}: never answered: {said}"
-            self.repeated += 1
-            await asyncio.sleep(0.2)
+        found, repeats = await insist(client, path, body)
+        self.acknowledged += 1
+        self.repeated += repeats
+        return found
+
+
+async def insist(
+    client: httpx.AsyncClient, path: str, body: Mapping[str, object]
+) -> tuple[dict[str, str], int]:
+    """Sends a command until it is acknowledged, each time with the same key.
+
+    Returns:
+        The answer, and how often the command had to be sent again.
+    """
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    until = asyncio.get_running_loop().time() + PATIENCE
+    repeats = 0
+    while True:
+        try:
+            answer = await client.post(path, json=body, headers=key)
+        except httpx.TransportError as error:
+            said = repr(error)
+        else:
+            if answer.is_success:
+                found: dict[str, str] = answer.json()
+                return found, repeats
+            said = answer.text
+            assert answer.status_code in (429, 503), f"{path}: {said}"
+        assert asyncio.get_running_loop().time() < until, f"{path}: never answered: {said}"
+        repeats += 1
+        await asyncio.sleep(0.2)
 
 
 def everything_is_there_once(crowd: Crowd) -> None:

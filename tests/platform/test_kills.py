@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from typing import Any
 
@@ -17,12 +16,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from nexus.core.projection import Snapshot
-from tests.platform.crowd import STEPS, TENANT, Crowd, everything_is_there_once
+from tests.platform.crowd import ROUNDS, STEPS, TENANT, Crowd, everything_is_there_once
 from tests.support.platform import Part, Platform
 from workflows.contract import SNAPSHOT, workflow_id
 
 LEADS = 50
-ROUNDS = range(int(os.environ.get("NEXUS_KILL_ROUNDS", "1")))
 
 
 @pytest.mark.parametrize("round_", ROUNDS)
