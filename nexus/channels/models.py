@@ -25,6 +25,14 @@ def html_keys(model: type[BaseModel]) -> frozenset[str]:
     )
 
 
+@lru_cache
+def secret_fields(model: type[BaseModel]) -> frozenset[str]:
+    """The fields of settings that hold secrets."""
+    return frozenset(
+        name for name, field in model.model_fields.items() if _holds_secret(field.annotation)
+    )
+
+
 def by_field(model: type[BaseModel], given: Mapping[str, object]) -> dict[str, object]:
     """Settings by the names of their fields, whichever of its spellings each was given in."""
     names = {key: name for name, field in model.model_fields.items() for key in _keys(name, field)}

@@ -91,7 +91,7 @@ class Channels:
             timeout: How long it may take.
 
         Returns:
-            What the channel answered.
+            What the channel answered, without the secrets that it was given.
 
         Raises:
             ChannelError: It did not succeed. No secret is in it.
@@ -102,7 +102,7 @@ class Channels:
         if kind is None:
             raise _unknown(request.channel, seen.names())
         channel = self._kinds[kind]
-        settings, secrets = self._settings(channel, request)
+        settings, secrets, own_secrets = self._settings(channel, request)
         try:
             parameters = self._parameters(channel, request)
             call = ChannelCall(
@@ -112,9 +112,9 @@ class Channels:
                 attempt=attempt,
                 timeout=timeout,
             )
-            if request.operation == "compensate":
-                return await channel.compensate(call)
-            return await channel.execute(call)
+            undo = request.operation == "compensate"
+            answer = await (channel.compensate(call) if undo else channel.execute(call))
+            return _answer_without(own_secrets, answer)
         except ChannelError as error:
             raise ChannelError(
                 error.code,
@@ -141,8 +141,11 @@ class Channels:
 
     def _settings(
         self, channel: Channel[Any, Any], request: CallRequest
-    ) -> tuple[BaseModel, list[str]]:
-        """The settings of a call, from the weakest to the strongest, and the secrets in them."""
+    ) -> tuple[BaseModel, list[str], list[str]]:
+        """The settings of a call, from the weakest to the strongest.
+
+        With them what references led to: everywhere, and where the model says that it is secret.
+        """
         own = {key: value for key, value in request.settings.items() if key != "channel"}
         refused = models.not_for_definitions(channel.Settings, own)
         if refused:
@@ -157,10 +160,12 @@ class Channels:
         secrets: list[str] = []
         try:
             secrets = [str(resolve(one)) for one in references(merged)]
+            hidden = {key: merged.get(key) for key in models.secret_fields(channel.Settings)}
+            own_secrets = [str(resolve(one)) for one in references(hidden)]
             resolved = {key: resolve(value) for key, value in merged.items()}
             given = {**resolved, **models.by_field(channel.Settings, own)}
             context = {"operator": resolved}
-            return channel.Settings.model_validate(given, context=context), secrets
+            return channel.Settings.model_validate(given, context=context), secrets, own_secrets
         except SecretMissing as error:
             raise _not_configured(request, str(error)) from None
         except ValidationError as error:
@@ -206,7 +211,23 @@ def _not_configured(request: CallRequest, why: str) -> ChannelError:
 
 def _without(secrets: Sequence[str], text: str) -> str:
     """A text in which no secret stands."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) > 3:
             text = text.replace(secret, "***")
+        token = secret.split()[-1:]  # `Bearer` and a token: the token is as good
+        if token and len(token[0]) > 7:
+            text = text.replace(token[0], "***")
     return text
+
+
+def _answer_without(secrets: Sequence[str], answer: object) -> object:
+    """An answer in which no secret stands: there are receivers that repeat what they are sent."""
+    if not secrets:
+        return answer
+    if isinstance(answer, str):
+        return _without(secrets, answer)
+    if isinstance(answer, Mapping):
+        return {key: _answer_without(secrets, value) for key, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [_answer_without(secrets, value) for value in answer]
+    return answer

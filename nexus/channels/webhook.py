@@ -339,9 +339,10 @@ def _judge(call: _Call, outgoing: _Outgoing, incoming: _Incoming) -> None:
     status = incoming.status
     if 200 <= status < 300:
         return
-    said = " ".join(_text(incoming)[: 4 * _QUOTED].split())[:_QUOTED]
-    for header in call.settings.headers.values():
-        said = said.replace(header.get_secret_value(), "***")
+    text = _text(incoming)
+    for header in call.settings.headers.values():  # first: nothing finds half of one
+        text = text.replace(header.get_secret_value(), "***")
+    said = " ".join(text[: 4 * _QUOTED].split())[:_QUOTED]
     message = f"{outgoing.to.authority} answered {status}" + (f": {said}" if said else ".")
     if status in _LATER or status >= 500:
         raise ChannelError("receiver_failed", message, retry_after=_retry_after(incoming))

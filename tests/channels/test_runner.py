@@ -194,6 +194,20 @@ def test_a_channel_that_breaks_may_be_tried_again_and_tells_no_secret(
     assert "in execute" in caplog.text
 
 
+def test_an_answer_that_repeats_a_secret_is_told_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers stand in histories. What is no secret stays, also where it came by a reference."""
+    monkeypatch.setenv("POST_PW", "Bearer geheimnis")
+    monkeypatch.setenv("POST_HOST", "post.example")
+    settings = {"host": {"env": "POST_HOST"}, "password": {"env": "POST_PW"}}
+    made = request("post", {"to": "geheimnis@x, Bearer geheimnis, Bearer of news"})
+    answer = called(channels(tmp_path, {"*": {"post": settings}}), made)
+    assert answer["password"] == "***"
+    assert answer["to"] == "***@x, ***, Bearer of news"
+    assert answer["host"] == "post.example"
+
+
 def test_time_and_cancelling_are_the_callers(tmp_path: Path) -> None:
     for failure in (TimeoutError(), asyncio.CancelledError()):
         post = Post()
