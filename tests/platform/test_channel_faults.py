@@ -390,7 +390,7 @@ def test_no_secret_is_told_when_its_owner_gives_it_away(
             }
         )
         for path, status in {"/objects": 400, "/fails": 500, "/takes": 200}.items():
-            receiver.on(path, lambda got, status=status: web.answer(status, dict(got.headers)))
+            receiver.on(path, repeating(status))
         names = ("objects", "fails", "takes")
         company.define([mail("post"), *(webhook(receiver, name) for name in names)])
 
@@ -404,6 +404,8 @@ def test_no_secret_is_told_when_its_owner_gives_it_away(
         "run/2": ("receiver_failed", ATTEMPTS),
     }
     assert {request.headers["authorization"] for request in receiver.requests} == {token}
+    (taken,) = company.history(instance, "channel_succeeded")
+    assert taken["payload"]["response"]["body"]["authorization"] == "***"
     platform = company.platform
     told_of_it = {
         "the instance": json.dumps(shown),
@@ -420,6 +422,11 @@ def test_no_secret_is_told_when_its_owner_gives_it_away(
     for where, text in told_of_it.items():
         for secret in (password, token, SECRET, token.removeprefix("Bearer ")):
             assert secret not in text, f"{where} tells {secret}"
+
+
+def repeating(status: int) -> web.Script:
+    """Answers with all headers that came."""
+    return lambda got: web.answer(status, dict(got.headers))
 
 
 async def temporal_history(company: Company, subject: str) -> str:
