@@ -105,6 +105,7 @@ PROBLEM_CODES: Mapping[str, Code] = {
     "leaves_final_stage": _warning("A transition leaves a final stage, where nothing leaves."),
     "leaves_no_stage": _error("A transition from `*` has no stage to leave from."),
     "never_its_turn": _warning("Something else always has its turn before.", at_key=True),
+    "not_a_template": _warning("A text that is no template looks like one."),
     "join_can_hang": _warning("A run waits for an event that may never come."),
     "nothing_to_interrupt": _warning(
         "A transition interrupts, and its stages run nothing.", at_key=True

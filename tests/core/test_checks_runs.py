@@ -361,3 +361,10 @@ def test_settings_of_a_kind_that_nobody_knows_are_told_once() -> None:
         ("unknown_channel", "/channels/welcome/channel", "email")
     ]
     assert with_channels(run, welcome={}) == [("unknown_channel", "/channels/welcome", None)]
+
+
+def test_a_title_that_looks_like_a_template_is_remarked() -> None:
+    """It is shown as it stands: rendering happens where channels are called."""
+    (problem,) = leaving({"task": {"title": "Call {{ data.name }}"}}, {})
+    assert (problem.code, problem.severity) == ("not_a_template", "warning")
+    assert problem.pointer.endswith("/run/task/title")

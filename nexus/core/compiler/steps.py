@@ -342,7 +342,16 @@ class _Reader:
         if "title" not in task:
             self.report("missing_key", place, "A task needs a 'title'.", expected="'title'")
         else:
-            title = as_text(self.report, task["title"], below(place, "title"), "A title")
+            here = below(place, "title")
+            title = as_text(self.report, task["title"], here, "A title")
+            if title is not None and "{{" in title:
+                self.report(
+                    "not_a_template",
+                    here,
+                    "A title is shown as it stands: only the texts of 'with' are templates.",
+                    expected="a title that says what is to be done for any record",
+                    found=title,
+                )
         assign = None
         if "assign" in task:
             here = below(place, "assign")
