@@ -11,9 +11,14 @@ from typing import Any
 
 from tests.support.platform import Platform
 from tests.support.processes import wait_until
+from tests.support.receiver import Receiver
 
 DEFINITION = "outreach"
 PATIENCE = 60.0  # seconds for what happens by itself
+
+SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgZmF1bHRz"
+ATTEMPTS = 3
+_TRIES = {"retry": {"attempts": ATTEMPTS, "initial": "0.05s"}, "timeout": "1s"}
 
 
 def definition(run: object, **more: object) -> dict[str, object]:
@@ -28,6 +33,26 @@ def definition(run: object, **more: object) -> dict[str, object]:
         },
         **more,
     }
+
+
+def webhook(receiver: Receiver, name: str, body: object = None) -> dict[str, object]:
+    """A step that calls the path of its own name."""
+    given: dict[str, object] = {"url": receiver.url(f"/{name}")}
+    if body is not None:
+        given["body"] = body
+    return {"name": name, "channel": "webhook", "with": given, **_TRIES}
+
+
+def mail(channel: str) -> dict[str, object]:
+    """A step that mails over the server of that name."""
+    given = {"to": "lea@example.org", "subject": "Hello", "text": f"This is {channel}."}
+    return {"name": channel, "channel": channel, "with": given, **_TRIES}
+
+
+def mailing(port: int, **more: object) -> dict[str, object]:
+    """The settings of a mail server of the tests."""
+    server = {"host": "127.0.0.1", "port": port, "security": "none", "from": "crm@example.com"}
+    return {"channel": "email", **server, **more}
 
 
 class Company:

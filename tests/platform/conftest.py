@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.platform.company import SECRET, Company
 from tests.support.platform import Platform
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture(scope="package")
@@ -25,3 +27,17 @@ def platform(temporal_cli: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     platform.start()
     yield platform
     platform.stop()
+
+
+@pytest.fixture
+def company(platform: Platform) -> Iterator[Company]:
+    """A tenant that no other test knows."""
+    with Company(platform) as company:
+        yield company
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Takes webhooks, and knows what they are signed with."""
+    with Receiver(secrets=[SECRET]) as receiver:
+        yield receiver
