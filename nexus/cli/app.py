@@ -142,6 +142,21 @@ def migrate() -> None:
 
 
 @app.command()
+def verify(
+    tenant: Annotated[str, typer.Option(metavar="T", help="Whose histories.")],
+    instance: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INSTANCE]…", help="Ids; all of the tenant's without any."),
+    ] = None,
+    data_dir: _DataDir = None,
+) -> None:
+    """Check that histories are as they were written; exit code 1 if one is not."""
+    from nexus.cli.verify import run_verify
+
+    run_verify(_settings(data_dir), tenant, instance or ())
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of definitions, for editors."""
     from nexus.cli.schema import run_schema
