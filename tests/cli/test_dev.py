@@ -160,8 +160,9 @@ def test_being_asked_to_end_ends_every_child(
     how: signal.Signals, start: Callable[..., Dev], tmp_path: Path
 ) -> None:
     dev = start(tmp_path / "data")
+    parts = ["api", "mail-catcher", "temporal", "worker"]
+    wait_until(lambda: sorted(dev.children()) == parts, seconds=20)
     children = dev.children()
-    assert sorted(children) == ["api", "temporal", "worker"]
     for pid in children.values():
         assert os.getpgid(pid) == dev.process.pid, "a child left the process group"
     assert dev.end(how) == 0

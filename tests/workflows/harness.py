@@ -206,6 +206,22 @@ class Harness:
             EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events
         ]
 
+    async def task_failures(self, handle: Handle, run: str | None = None) -> list[str]:
+        """Why workflow tasks failed, but for one reason of the SDK's own.
+
+        Where tasks with many local activities are replayed without a cache, its core now and
+        then gives a task up with the words below; the server has it tried again, and nothing is
+        lost.
+        """
+        handle = self.client.get_workflow_handle(handle.id, run_id=run)
+        history = await handle.fetch_history()
+        failures = [
+            event.workflow_task_failed_event_attributes.failure.message
+            for event in history.events
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        ]
+        return [words for words in failures if "check for LA marker handling" not in words]
+
     async def runs(self, handle: Handle) -> list[str]:
         """The run ids of one instance, the latest first."""
         described = await self.client.get_workflow_handle(handle.id).describe()
