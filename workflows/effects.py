@@ -6,8 +6,9 @@ An effect is taken off the list and its outcome decided without an `await`
 between the two, so no decision sees one that is neither wanted nor ended.
 
 Calls are held back where too many of them, or too large ones, would be too much
-for Temporal: the rest follows in a later workflow task, or in the next run of
-the instance.
+for Temporal: the rest follows when others have ended, or in the next run of the
+instance. What decides that is counted here, and nothing else: how a history is
+cut into workflow tasks, and what the server suggests, is not the same in a replay.
 """
 
 from __future__ import annotations
@@ -48,9 +49,14 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 MOST_CALLS = 500  # under way at once; the server takes 2,000
 # Bytes of one call; the server takes 2 MiB, and ends the workflow above.
 MOST_REQUEST = 1_500_000
-# Bytes of the calls that one workflow task starts; the server takes 4 MiB with everything else.
+# Bytes of the calls under way, and so of those that one workflow task starts; the server takes
+# 4 MiB with everything else.
 MOST_REQUESTED = 1_500_000
-_PAUSE = timedelta(milliseconds=1)
+# What one run of an instance starts; the server suggests a new run at 4,096 events or 4 MiB.
+MOST_STARTED = 800
+MOST_STARTED_BYTES = 4_000_000
+_EVENTS_OF_A_CALL = 5
+_LEAST_PAUSE = timedelta(milliseconds=1)
 _MOST_ID = 500  # characters of an activity's id; the server takes 1,000
 
 
@@ -68,7 +74,7 @@ class Effects:
         identity: Identity,
         state: Callable[[], State],
         happened: Happened,
-        roll_over_due: Callable[[], bool],
+        roll_over_after: int = 0,
     ) -> None:
         """Nothing is under way yet.
 
@@ -77,24 +83,33 @@ class Effects:
             identity: Of the instance.
             state: The instance as it stands.
             happened: Decides on what came of an effect, before it awaits anything.
-            roll_over_due: Whether a new run is to follow soon; no call is started any more.
+            roll_over_after: History events after which a new run is to follow; 0 for as many as
+                the server takes well.
         """
         self.crash: BaseException | None = None
         self._program = program
         self._identity = identity
         self._state = state
         self._happened = happened
-        self._roll_over_due = roll_over_due
+        self._most_started = MOST_STARTED
+        if roll_over_after:
+            self._most_started = max(1, roll_over_after // _EVENTS_OF_A_CALL)
         self._clocks: dict[str, asyncio.Task[None]] = {}
         self._calls: dict[str, ActivityHandle[object] | None] = {}
         self._cancelled: set[str] = set()
-        self._pausing = False
-        self._requested = (0, 0)  # length of the history, bytes requested at that length
+        self._sizes: dict[str, int] = {}  # bytes of each call under way
+        self._started = 0
+        self._started_bytes = 0
 
     @property
     def calling(self) -> bool:
         """Whether a call is under way."""
         return bool(self._calls)
+
+    @property
+    def spent(self) -> bool:
+        """This run has started as many calls as it may; the others are for the next."""
+        return self._started >= self._most_started or self._started_bytes >= MOST_STARTED_BYTES
 
     def reconcile(self) -> None:
         """Start what is wanted and missing; cancel, once, what nobody wants any more."""
@@ -146,7 +161,7 @@ class Effects:
 
     def _begin(self, state: State, call: Call) -> bool:
         """Start a call, unless it has to be held back. Returns whether it was started."""
-        if len(self._calls) >= MOST_CALLS or self._roll_over_due():
+        if len(self._calls) >= MOST_CALLS or self.spent:
             return False
         request = call_request(
             self._program,
@@ -161,14 +176,12 @@ class Effects:
             self._calls[call.id] = None
             self._spawn(self._end(_too_large(call, size)))
             return True
-        length = workflow.info().get_current_history_length()
-        requested = self._requested[1] if self._requested[0] == length else 0
+        requested = sum(self._sizes.values())
         if requested and requested + size > MOST_REQUESTED:
-            if not self._pausing:
-                self._pausing = True
-                self._spawn(self._pause())
             return False
-        self._requested = (length, requested + size)
+        self._sizes[call.id] = size
+        self._started += 1
+        self._started_bytes += size
         step = step_of(self._program, state, call)
         self._calls[call.id] = handle = self._start(call, step, request)
         self._spawn(self._await(call, step, handle))
@@ -201,6 +214,7 @@ class Effects:
 
     async def _end(self, ended: CallEnded) -> None:
         self._calls.pop(ended.call, None)
+        self._sizes.pop(ended.call, None)
         self._cancelled.discard(ended.call)
         await self._happened(ended)
 
@@ -212,12 +226,6 @@ class Effects:
         if handle is not None and call in self._cancelled:
             handle.cancel()
 
-    async def _pause(self) -> None:
-        """More calls may be started in the next workflow task, and a timer begins one."""
-        await workflow.sleep(_PAUSE, summary="more calls follow")
-        self._pausing = False
-        self.reconcile()
-
 
 def _activity_id(call: str) -> str:
     if len(call) <= _MOST_ID:
@@ -226,7 +234,7 @@ def _activity_id(call: str) -> str:
 
 
 def _retry_policy(retry: Retry) -> RetryPolicy:
-    initial = max(retry.initial, _PAUSE)
+    initial = max(retry.initial, _LEAST_PAUSE)
     return RetryPolicy(
         initial_interval=initial,
         backoff_coefficient=max(retry.backoff, 1.0),

@@ -99,7 +99,7 @@ class NexusInstance:
             self._identity,
             state=lambda: self._state,
             happened=self._happened,
-            roll_over_due=self._roll_over_due,
+            roll_over_after=given.roll_over_after,
         )
         self._stillborn = False
         self._shown: dict[str, object] = {}
@@ -375,9 +375,10 @@ class NexusInstance:
 
     def _roll_over(self) -> bool:
         # What is held back, or waits for a person or for time, is state and goes along.
-        return not self._effects.calling and self._roll_over_due()
-
-    def _roll_over_due(self) -> bool:
+        if self._effects.calling:
+            return False
+        if self._effects.spent and self._state.calls:
+            return True
         info = workflow.info()
         limit = self._given.roll_over_after
         return info.is_continue_as_new_suggested() or bool(

@@ -23,8 +23,9 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from activities.authentication import AuthenticationActivities
 from activities.channels import Caller, ChannelActivities
@@ -39,7 +40,8 @@ from storage.instances import get
 from storage.scope import reading
 from workflows.contract import CAN, COMMAND, WORKFLOW, InstanceInput, workflow_id
 from workflows.contract import SNAPSHOT as SNAPSHOT_QUERY
-from workflows.worker import build_channel_worker, build_worker
+from workflows.instance import NexusInstance
+from workflows.worker import build_channel_worker, build_worker, workflow_runner
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 ANN, BOB, ADMIN = Actor("ann"), Actor("bob"), Actor("root", ("admin",))
@@ -206,21 +208,15 @@ class Harness:
             EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events
         ]
 
-    async def task_failures(self, handle: Handle, run: str | None = None) -> list[str]:
-        """Why workflow tasks failed, but for one reason of the SDK's own.
-
-        Where tasks with many local activities are replayed without a cache, its core now and
-        then gives a task up with the words below; the server has it tried again, and nothing is
-        lost.
-        """
-        handle = self.client.get_workflow_handle(handle.id, run_id=run)
-        history = await handle.fetch_history()
-        failures = [
-            event.workflow_task_failed_event_attributes.failure.message
-            for event in history.events
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-        ]
-        return [words for words in failures if "check for LA marker handling" not in words]
+    async def replay(self, handle: Handle, run: str | None = None) -> None:
+        """Replay one run's history, as a worker would that takes it over."""
+        history = await self.client.get_workflow_handle(handle.id, run_id=run).fetch_history()
+        replayer = Replayer(
+            workflows=[NexusInstance],
+            workflow_runner=workflow_runner(),
+            data_converter=pydantic_data_converter,
+        )
+        await replayer.replay_workflow(history)
 
     async def runs(self, handle: Handle) -> list[str]:
         """The run ids of one instance, the latest first."""
