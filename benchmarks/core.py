@@ -69,6 +69,24 @@ def show(what: str, value: float, most: float | None = None) -> bool:
     return kept
 
 
+TEN_CHANNELS = {
+    "id": "ten",
+    "entities": {
+        "lead": {
+            "stages": [
+                "new",
+                {"id": "busy", "run": [{"channel": "log", "with": {"message": "x"}}] * 10},
+                "done",
+            ]
+        }
+    },
+    "transitions": {
+        "begin": {"from": "new", "to": "busy"},
+        "finish": {"from": "busy", "to": "done"},
+    },
+}
+
+
 def started(program: Program, data: dict[str, object], records: int = 0) -> State:
     extra = tuple(NewRecord(next(iter(program.entities))) for _ in range(records))
     command = Start(actor=ANN, subject=Subject("account", "acme"), data=data, records=extra)
@@ -98,6 +116,11 @@ def main() -> int:
     full = started(rich, dict(data))
 
     good = measure("a plain action", sales, lead, Act(actor=ANN, action="qualify"), plain=True)
+    calling = load_definition(json.dumps(TEN_CHANNELS)).program
+    begin = Act(actor=ANN, action="begin")
+    before = started(calling, {})
+    whole = microseconds(lambda: decide(calling, before, begin, NOW))
+    good &= show("decide: starting a run of ten channels", whole, 400)
     good &= measure(
         "an update", sales, lead, Act(actor=ANN, action="update", data={"score": 70}), plain=True
     )

@@ -95,7 +95,8 @@ def build_channel_worker(
         client,
         task_queue=channel_queue(task_queue),
         activities=activities,
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(minimum=1, maximum=20, initial=10),
+        # Stages ask for several calls at once, after times of none: few pollers would take turns.
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(minimum=10, maximum=50, initial=10),
         max_concurrent_activities=CALLS,
         max_heartbeat_throttle_interval=HEARTBEAT,
         default_heartbeat_throttle_interval=HEARTBEAT,

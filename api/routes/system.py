@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import structlog
 from fastapi import APIRouter
@@ -67,15 +68,18 @@ async def _database(engine: Engine) -> str | None:
 
 async def _count_incidents(engine: Engine) -> None:
     """Set the gauge; a database that is away leaves it without values, and the others stay."""
-    INCIDENTS.clear()
+    shown: Counter[tuple[str, str]] = Counter()
     try:
         counted = await asyncio.wait_for(asyncio.to_thread(count_open, engine), _PROBE_SECONDS)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other metrics are still true
         log.warning("incidents_not_counted", error=type(error).__name__)
-        return
-    for (status, code), count in counted.items():
-        shown = code if len(counted) <= _MOST_CODES else "any"
-        INCIDENTS.labels(status, shown).inc(count)
+    else:
+        for (status, code), count in counted.items():
+            shown[status, code if len(counted) <= _MOST_CODES else "any"] += count
+    # Without an await from here on, so that two who ask at once are both told the truth.
+    INCIDENTS.clear()
+    for labels, count in shown.items():
+        INCIDENTS.labels(*labels).set(count)
 
 
 @router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
