@@ -140,6 +140,33 @@ DEFINITION_VERSION: dict[str, Any] = {
     "retired_by": "root",
     "live": False,
 }
+STORED_DEFINITION: dict[str, Any] = {
+    "id": "sales-pipeline",
+    "version": "1.0.0",
+    "active": True,
+    "warnings": [],
+}
+VALIDATED: dict[str, Any] = {
+    "valid": True,
+    "id": "sales-pipeline",
+    "version": "1.0.0",
+    "warnings": [],
+}
+DUE_TIMER: dict[str, Any] = {
+    "id": "lead-1/2/after:remind",
+    "kind": "transition",
+    "name": "remind",
+    "trigger_at": _MOMENT,
+    "summary": "remind: lead-1 leaves Contacted after 3 days",
+    "instance": _INSTANCE,
+    "record": "lead-1",
+}
+DEFINITION: dict[str, Any] = {
+    **{name: value for name, value in DEFINITION_VERSION.items() if name != "live"},
+    "document": {"id": "sales-pipeline", "version": "1.0.0", "entities": {}},
+    "warnings": [],
+    "versions": ["1.0.0"],
+}
 
 # FastAPI leaves out what is null in an example that a model carries; these go in afterwards.
 EXAMPLES: Mapping[str, dict[str, Any]] = {
@@ -154,5 +181,9 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "MailEntry": MAIL_ENTRY,
     "Mail": MAIL,
     "DefinitionVersion": DEFINITION_VERSION,
+    "StoredDefinition": STORED_DEFINITION,
+    "Validated": VALIDATED,
+    "DueTimer": DUE_TIMER,
+    "Definition": DEFINITION,
     "RetiredVersions": {"retired": [DEFINITION_VERSION], "live": None},
 }

@@ -37,6 +37,10 @@ class SubjectBody(_Body):
 class NewRecordBody(_Body):
     """A record to begin with."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"entity": "lead", "data": {"score": 40}}]}
+    )
+
     entity: Annotated[Name, Field(examples=["lead"])]
     data: Data = Field(default_factory=dict)
 
@@ -81,6 +85,10 @@ class ActionBody(_Body):
 class RecordBody(_Body):
     """A record to add."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"entity": "lead", "data": {"score": 10}}]}
+    )
+
     entity: Annotated[Name, Field(examples=["lead"])]
     data: Data = Field(default_factory=dict)
 
@@ -88,11 +96,17 @@ class RecordBody(_Body):
 class RecordPatchBody(_Body):
     """Data to merge into a record."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": {"score": 70}}]})
+
     data: Data
 
 
 class EventBody(_Body):
     """Something that happened outside."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "email.opened", "data": {"campaign": "spring"}}]}
+    )
 
     type: Annotated[Name, Field(examples=["email.opened"])]
     data: Data = Field(default_factory=dict)
@@ -102,17 +116,23 @@ class EventBody(_Body):
 class CancelBody(_Body):
     """Why it is cancelled."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"comment": "Asked us to stop."}]})
+
     comment: Comment | None = None
 
 
 class ActivateBody(_Body):
     """The version to make live."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": "1.0.0"}]})
+
     version: Annotated[Name, Field(examples=["1.0.0"])]
 
 
 class RetireBody(_Body):
     """The version to retire; all of them without one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": "1.0.0"}]})
 
     version: Annotated[Name | None, Field(examples=["1.0.0"])] = None
 

@@ -220,7 +220,12 @@ def _snapshots(session: TenantSession, rows: Sequence[InstanceRow]) -> list[Snap
     for clock in session.execute(clocks.order_by(TIMER.trigger_at, TIMER.id)):
         timers.setdefault(clock.instance, []).append(TimerRow(**_without_instance(clock)))
     tasks: dict[str, list[TaskRow]] = {}
-    opened = sa.select(*_TASK).where(_in(TASK.instance, ids)).order_by(TASK.since, TASK.id)
+    opened = (
+        sa.select(*_TASK)
+        .where(_in(TASK.instance, ids))
+        # In order of opening: the number in an id has no leading zeros.
+        .order_by(TASK.since, sa.func.length(TASK.id), TASK.id)
+    )
     for task in session.execute(opened):
         tasks.setdefault(task.instance, []).append(_task(task))
     incidents = open_incidents(session, ids)

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import create_app
+from api.examples import EXAMPLES
 from nexus.settings import sqlite_url
 from tests.api.serving import Platform, make_settings, token
 
@@ -109,6 +110,26 @@ def test_errors_are_problems_everywhere(document: dict[str, Any]) -> None:
             for status, response in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            for kind, body in content.items():
+                schema = body.get("schema", {})
+                named = [one["$ref"] for one in (schema, *schema.get("anyOf", ())) if "$ref" in one]
+                shown = [
+                    document["components"]["schemas"][name.rpartition("/")[2]] for name in named
+                ]
+                has_one = "example" in body or any("examples" in one for one in shown)
+                assert has_one, f"{method} {path} {kind}"
+
+
+def test_what_is_answered_is_shown_whole(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in EXAMPLES:
+        assert set(schemas[name]["example"]) == set(schemas[name]["properties"]), name
 
 
 def test_what_the_main_answer_looks_like_is_shown(document: dict[str, Any]) -> None:

@@ -94,6 +94,15 @@ def test_they_are_read_back_as_they_were_written(engine: Engine) -> None:
     assert found.records[0].running
 
 
+def test_tasks_that_were_opened_together_keep_their_order(engine: Engine) -> None:
+    tasks = (task(9, since=at(1)), task(10, since=at(1)), task(100, since=at(1)))
+    write_projection(engine, batch(1, 100, tasks=tasks))
+    with reading(engine, "acme") as session:
+        found = instances.get(session, "run-1")
+    assert found is not None
+    assert found.tasks == tasks
+
+
 def test_a_task_is_on_the_dashboards_of_those_who_may_complete_it(engine: Engine) -> None:
     """R17: beside the record, which waits for nobody while its stage runs."""
     write_projection(engine, batch(1, 4, tasks=(task(),), incidents=(incident(),)))
