@@ -162,6 +162,7 @@ class Channels:
             secrets = [str(resolve(one)) for one in references(merged)]
             hidden = {key: merged.get(key) for key in models.secret_fields(channel.Settings)}
             own_secrets = [str(resolve(one)) for one in references(hidden)]
+            secrets += _texts(hidden)  # those that stand in the file itself, against all advice
             resolved = {key: resolve(value) for key, value in merged.items()}
             given = {**resolved, **models.by_field(channel.Settings, own)}
             context = {"operator": resolved}
@@ -185,6 +186,16 @@ class Channels:
             raise ChannelError(
                 "invalid_parameters", f"with: {models.told(error)}{hint}.", retryable=False
             ) from None
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _texts(item)]
+    return []
 
 
 def _unknown(name: str, names: Sequence[str]) -> ChannelError:

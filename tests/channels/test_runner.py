@@ -208,6 +208,14 @@ def test_an_answer_that_repeats_a_secret_is_told_without_it(
     assert answer["host"] == "post.example"
 
 
+def test_a_secret_that_stands_in_the_file_itself_is_not_told_either(tmp_path: Path) -> None:
+    post = Post()
+    post.failure = ChannelError("refused", "535 geheim is wrong")
+    found = channels(tmp_path, {"*": {"post": {"host": "a", "password": "geheim"}}}, post)
+    error = fails(found, request("post", {"to": "x"}), "refused", "535 *** is wrong")
+    assert "geheim" not in error.message
+
+
 def test_time_and_cancelling_are_the_callers(tmp_path: Path) -> None:
     for failure in (TimeoutError(), asyncio.CancelledError()):
         post = Post()
