@@ -9,7 +9,20 @@ from typing import Any
 from hypothesis import strategies as st
 
 from nexus.core import Program, State
-from nexus.core.commands import Act, Actor, AddRecord, Command, NewRecord, ReceiveEvent, Start
+from nexus.core.commands import (
+    Act,
+    Actor,
+    AddRecord,
+    CallEnded,
+    Command,
+    CompleteTask,
+    GiveUp,
+    NewRecord,
+    ReceiveEvent,
+    RetryIncident,
+    SkipIncident,
+    Start,
+)
 from nexus.core.state import Subject
 
 Document = dict[str, Any]
@@ -83,6 +96,47 @@ TRIGGERS = st.sampled_from(
 )
 
 
+def _blocks(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    several = st.lists(inner, max_size=3)
+    branches = st.lists(
+        st.fixed_dictionaries({"when": STEP_CONDITIONS, "do": inner}), min_size=1, max_size=2
+    )
+    event = {"event": st.sampled_from(EVENTS)}
+    follow = {"timeout": st.just("2h"), "then": inner, "else": inner}
+    return st.one_of(
+        several,
+        st.fixed_dictionaries({"parallel": several}),
+        st.fixed_dictionaries({"sequence": several}),
+        st.fixed_dictionaries({"inclusive": branches}, optional={"default": inner}),
+        st.fixed_dictionaries({"exclusive": branches}, optional={"default": inner}),
+        st.fixed_dictionaries({"waitFor": st.fixed_dictionaries(event, optional=follow)}),
+    )
+
+
+STEP_CONDITIONS = st.sampled_from(["true", "false", "data.a > 1", "has(data.c)"])
+RUNS = st.recursive(
+    st.one_of(
+        st.sampled_from(
+            [
+                {"channel": "email", "with": {"to": "{{ data.b }}"}},
+                {"channel": "log"},
+                {"wait": "1h"},
+                {"waitFor": {"event": "e1"}},
+                {"waitFor": {"event": "e2", "timeout": "1h"}},
+                {"task": {"title": "Call"}},
+                {"task": {"title": "Write", "assign": {"roles": ["boss"]}}},
+                {"set": {"a": "data.a + 1"}},
+                {"set": {"b": "'x'"}},
+                {"start": "other"},
+            ]
+        ),
+        st.fixed_dictionaries({"channel": st.just("log"), "when": STEP_CONDITIONS}),
+    ),
+    _blocks,
+    max_leaves=5,
+)
+
+
 def rarely(draw: Draw, times: int = 3) -> bool:
     """Once in so many times; what hypothesis shrinks to is no."""
     return draw(st.integers(0, times - 1)) == times - 1
@@ -104,11 +158,13 @@ def entities(draw: Draw, fewest: int = 0) -> Document:
 
 @st.composite
 def stage(draw: Draw, name: str) -> object:
-    if not rarely(draw):
+    if not rarely(draw, 2):
         return name
     body: Document = {"id": name}
     if rarely(draw, 2):
         body["assign"] = draw(ASSIGN)
+    if rarely(draw, 2):
+        body["run"] = draw(RUNS)
     if rarely(draw, 4):
         body["final"] = True
     return body
@@ -141,6 +197,7 @@ def transition(draw: Draw, entity: str, body: Document, others: Sequence[str]) -
         "condition": CONDITIONS,
         "set": st.dictionaries(st.sampled_from(KEYS), COMPUTED, max_size=2),
         "by": BY,
+        "interrupts": st.just(True),
         "input": st.just({"a": {"type": "integer"}}),
         "creates": st.sampled_from(others)
         | st.fixed_dictionaries(
@@ -190,7 +247,9 @@ def commands(draw: Draw, program: Program, state: State) -> Command:
     entity = st.sampled_from([*program.entities] * 5 + ["nonsense"])
     record = st.none() | st.sampled_from([*state.records] * 5 + ["nonsense"])
     actor, data = draw(ACTORS), draw(DATA)
-    kind = draw(st.sampled_from(["act"] * 12 + ["add", "event", "event"] + ["start"]))
+    kinds = ["act"] * 12 + ["add", "event", "event", "start"]
+    kinds += ["task", "task"] * bool(state.tasks) + ["incident", "incident"] * bool(state.incidents)
+    kind = draw(st.sampled_from([*kinds, "nonsense"]))
     if kind == "start" or state.status == "new":
         records = st.lists(st.builds(NewRecord, entity, DATA), max_size=3)
         return Start(
@@ -200,6 +259,21 @@ def commands(draw: Draw, program: Program, state: State) -> Command:
             entity=draw(st.none() | entity),
             records=tuple(draw(st.just([]) | records)),
         )
+    if kind == "task":
+        return CompleteTask(actor=actor, task=draw(st.sampled_from([*state.tasks])), data=data)
+    if kind == "incident":
+        incident = draw(st.sampled_from([*state.incidents]))
+        if draw(st.booleans()):
+            return SkipIncident(actor=actor, incident=incident)
+        return RetryIncident(actor=actor, incident=incident)
+    if kind == "nonsense":
+        odd: list[Command] = [
+            CompleteTask(actor=actor, task="task-3", data=data),
+            RetryIncident(actor=actor, incident="incident-3"),
+            SkipIncident(actor=actor, incident="nothing"),
+            GiveUp(actor=actor),
+        ]
+        return draw(st.sampled_from(odd))
     if kind == "add":
         return AddRecord(actor=actor, entity=draw(entity), data=data)
     if kind == "event":
@@ -212,6 +286,23 @@ def commands(draw: Draw, program: Program, state: State) -> Command:
         data = draw(ASSIGN)  # type: ignore[arg-type]  # data of another form
     comment = draw(st.sampled_from([None, "hm"]))
     return Act(actor=actor, action=action, record=draw(record), data=data, comment=comment)
+
+
+@st.composite
+def ends(draw: Draw, state: State) -> CallEnded:
+    """A call that ends, in whichever way; some that nobody asked for."""
+    call = draw(st.sampled_from([*state.calls] * 5 + ["lead-1/1/run", "nonsense"]))
+    outcome = draw(st.sampled_from(["done", "done", "failed", "timed_out", "cancelled"]))
+    response = draw(st.sampled_from([None, {"status": 200}, "x" * 40_000, {"n": 2**70}, "\x00"]))
+    if outcome == "done":
+        return CallEnded(call=call, outcome="done", response=response, attempts=2)
+    return CallEnded(
+        call=call,
+        outcome=outcome,  # type: ignore[arg-type]
+        code="unreachable",
+        message="No answer.\x00",
+        attempts=3,
+    )
 
 
 # --- broken documents ----------------------------------------------------------------------

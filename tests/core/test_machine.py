@@ -30,6 +30,7 @@ from nexus.core.commands import (
     Actor,
     CallEnded,
     Command,
+    GiveUp,
     RefusedSignal,
     Start,
     Stop,
@@ -37,13 +38,34 @@ from nexus.core.commands import (
     dump_command,
     parse_command,
 )
-from nexus.core.events import AnyEvent, InstanceEnded, StageEntered
-from nexus.core.projection import Projection, RecordRow, TimerRow
+from nexus.core.events import (
+    AnyEvent,
+    ChannelFailed,
+    ChannelSucceeded,
+    IncidentClosed,
+    IncidentRaised,
+    IncidentRetried,
+    InstanceEnded,
+    InstanceEnding,
+    StageEntered,
+)
+from nexus.core.incidents import lingers
+from nexus.core.projection import IncidentRow, Projection, RecordRow, TaskRow, TimerRow
 from nexus.core.rows import Identity, history_row, project, snapshot
+from nexus.core.state import Record
+from nexus.core.steps import Run, WaitForStep
 from tests.core import drawn
 from tests.core.playing import ACME, ANN, DEFINITIONS, NOON
 
 IDENTITY = Identity("run", "tenant", "workflow")
+SETTLING = (
+    ChannelFailed,
+    ChannelSucceeded,
+    IncidentClosed,
+    IncidentRaised,
+    IncidentRetried,
+    InstanceEnding,
+)
 
 
 class Writer:
@@ -52,19 +74,32 @@ class Writer:
     def __init__(self) -> None:
         self.records: dict[str, RecordRow] = {}
         self.timers: dict[str, TimerRow] = {}
+        self.tasks: dict[str, TaskRow] = {}
+        self.incidents: dict[str, IncidentRow] = {}
         self.seq = 0
 
     def write(self, projection: Projection) -> None:
         if projection.complete:
             self.records.clear()
             self.timers.clear()
+            self.tasks.clear()
+            opened = [id_ for id_, row in self.incidents.items() if row.closed_at is None]
+            for id_ in opened:
+                del self.incidents[id_]
         changed = {row.id for row in projection.records}
         self.records.update((row.id, row) for row in projection.records)
         self.timers = {id_: row for id_, row in self.timers.items() if row.record not in changed}
         self.timers.update((row.id, row) for row in projection.timers)
+        self.tasks = {id_: row for id_, row in self.tasks.items() if row.record not in changed}
+        self.tasks.update((row.id, row) for row in projection.tasks)
+        self.incidents.update((row.id, row) for row in projection.incidents)
         for row in projection.history:
             self.seq += 1
             assert row.seq == self.seq
+
+
+def _number(row: TaskRow | IncidentRow) -> int:
+    return int(row.id.rpartition("-")[2])
 
 
 class Instances(RuleBasedStateMachine):
@@ -111,9 +146,14 @@ class Instances(RuleBasedStateMachine):
             self.writer.write(msgspec.json.decode(text, type=Projection))
 
     # One rule, since a run in which hypothesis leaves out the commands tells nothing.
-    @rule(data=st.data(), kind=st.sampled_from(["command"] * 7 + ["time", "time", "shell"]))
+    @rule(
+        data=st.data(),
+        kind=st.sampled_from(["command"] * 7 + ["call"] * 4 + ["time", "time", "shell"]),
+    )
     def something_happens(self, data: st.DataObject, kind: str) -> None:
-        if kind == "time":
+        if kind == "call" and self.state.calls:
+            self.give(data.draw(drawn.ends(self.state)))
+        elif kind == "time":
             self.time_passes(data.draw(st.sampled_from([0.5, 1, 24])))
         elif kind == "shell" and self.state.status == "active":
             signal = RefusedSignal(actor=Actor("system:signal"), code="wrong_stage", message="no")
@@ -178,8 +218,11 @@ class Instances(RuleBasedStateMachine):
 
     @invariant()
     def no_event_follows_the_end(self) -> None:
-        ends = [happened.seq for happened in self.events if isinstance(happened, InstanceEnded)]
-        assert ends == ([len(self.events)] if self.state.ended else [])
+        """But for what settles the calls that failed before it (R10)."""
+        ends = [i for i, happened in enumerate(self.events) if isinstance(happened, InstanceEnded)]
+        assert len(ends) == self.state.ended
+        for happened in self.events[ends[0] + 1 :] if ends else ():
+            assert isinstance(happened, SETTLING)
 
     @invariant()
     def every_record_stands_in_one_stage_of_its_entity(self) -> None:
@@ -197,16 +240,70 @@ class Instances(RuleBasedStateMachine):
     def clocks_belong_to_the_current_visit_of_open_records(self) -> None:
         for id_, timer in self.state.timers.items():
             record = self.state.records[timer.record]
+            assert not self.state.ended
+            if timer.kind == "wait":
+                assert id_ == timer.id == f"{record.id}/{record.visit}/{timer.name}"
+                assert record.run[timer.name] == "running"
+                continue
             assert id_ == timer.id == f"{record.id}/{record.visit}/after:{timer.name}"
             assert record.status == "open"
-            assert not self.state.ended
             assert record.stage in self.program.transitions[timer.name].sources
 
     @invariant()
     def an_active_instance_has_something_left_to_do(self) -> None:
         staged = [r for r in self.state.records.values() if r.stage is not None]
         if self.state.status == "active" and staged:
-            assert any(record.status == "open" for record in staged)
+            going_on = any(record.status == "open" or record.running for record in staged)
+            assert going_on or self.state.calls
+
+    @invariant()
+    def whatever_runs_can_end(self) -> None:
+        """Design 9.4: no join hangs."""
+        state = self.state
+        for record in state.records.values():
+            mine = [c for c in state.calls.values() if c.record == record.id and not c.incident]
+            now = [call for call in mine if call.visit == record.visit and not call.cancelling]
+            assert all(call.cancelling for call in mine if call not in now)
+            tasks = [task for task in state.tasks.values() if task.record == record.id]
+            clocks = [t for t in state.timers.values() if (t.record, t.kind) == (record.id, "wait")]
+            run = self.run_of(record)
+            waits = [
+                step
+                for step in (run.by_path.values() if run else ())
+                if isinstance(step, WaitForStep)
+                and record.run.get(step.path) == "running"
+                and step.waiting not in record.run
+            ]
+            if record.running:
+                assert now or tasks or clocks or waits, record.run
+            else:
+                assert [*now, *tasks, *clocks, *waits] == [], record.run
+                assert "running" not in record.run.values()
+            running = {path for path, outcome in record.run.items() if outcome == "running"}
+            assert {call.path for call in now} | {task.path for task in tasks} <= running
+
+    def run_of(self, record: Record) -> Run | None:
+        stages = self.program.entities[record.entity].stages
+        return stages[record.stage].run if record.stage is not None else None
+
+    @invariant()
+    def what_has_ended_is_kept_for_failed_calls_alone(self) -> None:
+        if self.state.ended:
+            assert not self.state.timers
+            assert not self.state.tasks
+            assert not self.state.calls or lingers(self.state)
+            assert all(incident.call for incident in self.state.incidents.values())
+
+    @invariant()
+    def giving_up_lets_go_of_what_has_ended(self) -> None:
+        if lingers(self.state):
+            admin = Actor("root", ("admin",))
+            _, state = step(self.program, self.state, GiveUp(actor=admin), self.now)
+            for call in list(state.calls):
+                ended = CallEnded(call=call, outcome="cancelled")
+                _, state = step(self.program, state, ended, self.now)
+            assert not lingers(state)
+            assert not state.incidents
 
     @invariant()
     def what_was_projected_is_what_a_snapshot_shows(self) -> None:
@@ -217,6 +314,11 @@ class Instances(RuleBasedStateMachine):
         timers = sorted(self.writer.timers.values(), key=lambda row: (row.trigger_at, row.id))
         assert msgspec.json.encode(records) == msgspec.json.encode(whole.records)
         assert msgspec.json.encode(timers) == msgspec.json.encode(whole.timers)
+        tasks = sorted(self.writer.tasks.values(), key=_number)
+        assert msgspec.json.encode(tasks) == msgspec.json.encode(whole.tasks)
+        opened = [row for row in self.writer.incidents.values() if row.closed_at is None]
+        opened.sort(key=_number)
+        assert msgspec.json.encode(opened) == msgspec.json.encode(whole.incidents)
 
 
 Instances.TestCase.settings = settings(
