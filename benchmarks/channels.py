@@ -4,8 +4,12 @@ python -m benchmarks.channels [--rounds 5] [--quick]
 
 Ten calls of the channel `log` are measured from the action to the end of the workflow, which
 follows from the join. The bare workflow gathers ten activities; they are on a queue of their own,
-as ours have to be, and once more on the workflow's own queue, where the server hands some of them
-out together with the workflow task.
+as ours have to be, once with the pollers that the SDK has by default and once with as many as ours,
+and then on the workflow's own queue, where the server hands some of them out together with the
+workflow task.
+
+Mails go to a mail server in a process of its own. Everything shares the processors, so the
+processor time of each is told as well.
 """
 
 from __future__ import annotations
@@ -18,26 +22,32 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from temporalio import activity, workflow
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowHistory,
+)
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
-from benchmarks.measuring import ratio
+from benchmarks.measuring import cpu_seconds, ratio
 from nexus.cli.temporal_binary import find_temporal
 from nexus.core.commands import Act, Actor, Start, dump_command
 from nexus.core.state import Subject
 from nexus.settings import sqlite_url
 from storage.migrate import upgrade
-from tests.support.processes import Service
-from tests.support.smtp import SmtpServer
+from tests.support.processes import Service, wait_until
 from tests.support.temporal import TemporalServer
 from workflows.contract import COMMAND, WORKFLOW, InstanceInput, workflow_id
 from workflows.worker import register_search_attributes
@@ -47,6 +57,9 @@ ANN = Actor("ann")
 TEN = 10
 MANY = 200
 IN_FLIGHT = 32
+STAGE = 50
+# As `workflows.worker.build_channel_worker` polls.
+CHANNEL_POLLING = PollerBehaviorAutoscaling(minimum=10, maximum=50, initial=10)
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -98,7 +111,13 @@ async def serve_bare(address: str) -> None:
         workflow_task_poller_behavior=polling,
     )
     other = Worker(client, task_queue="bare-channels", activities=[nothing])
-    await asyncio.gather(one.run(), other.run())
+    alike = Worker(
+        client,
+        task_queue="bare-alike",
+        activities=[nothing],
+        activity_task_poller_behavior=CHANNEL_POLLING,
+    )
+    await asyncio.gather(one.run(), other.run(), alike.run())
 
 
 async def bare_life(client: Client, queue: str) -> float:
@@ -165,16 +184,19 @@ async def ten(client: Client, rounds: int, count: int) -> None:
     sides: dict[str, Callable[[], Awaitable[float]]] = {
         "ours": ours,
         "bare, queue of its own": lambda: bare_life(client, "bare-channels"),
+        "bare, polled as ours": lambda: bare_life(client, "bare-alike"),
         "bare, same queue": lambda: bare_life(client, "bare"),
     }
     for side in sides.values():
         for _ in range(5):
             await side()
     medians: dict[str, list[float]] = {name: [] for name in sides}
+    order = list(sides.items())
     for _ in range(rounds):
         taken: dict[str, list[float]] = {name: [] for name in sides}
-        for _ in range(count):
-            for name, side in sides.items():
+        for number in range(count):
+            turn = number % len(order)  # nobody always follows the same one
+            for name, side in order[turn:] + order[:turn]:
                 taken[name].append(await side())
         for name, each in taken.items():
             medians[name].append(statistics.median(each))
@@ -186,85 +208,122 @@ async def ten(client: Client, rounds: int, count: int) -> None:
         print(line, flush=True)
 
 
-async def many(client: Client) -> None:
-    handle = await started(client, definition(MANY, {"channel": "log", "with": {"message": "x"}}))
-    taken = await begun(handle)
-    history = await handle.fetch_history()
+async def many(client: Client, rounds: int) -> None:
+    text = definition(MANY, {"channel": "log", "with": {"message": "x"}})
+    taken = []
+    for _ in range(rounds):
+        handle = await started(client, text)
+        taken.append(await begun(handle))
+    history = await called(handle, MANY)
     size = sum(event.ByteSize() for event in history.events)
-    print(f"{MANY} calls at once: joined after {taken:.0f} ms")
+    print(f"{MANY} calls at once: joined after {statistics.median(taken):.0f} ms", end="")
+    print(f" ({min(taken):.0f} to {max(taken):.0f})")
     print(
         f"  {len(history.events):,} events of 51,200, {size / 1024:,.0f} KiB of 51,200", flush=True
     )
 
 
-async def mails(client: Client, server: SmtpServer, rounds: int, count: int) -> None:
+async def called(handle: Handle, count: int) -> WorkflowHistory:
+    """The history, if so many calls have succeeded; a run joins without that as well."""
+    history = await handle.fetch_history()
+    kinds = Counter(event.event_type for event in history.events)
+    done = kinds[EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED]
+    if done != count:
+        raise RuntimeError(f"{done} of {count} calls have succeeded.")
+    return history
+
+
+async def mails(client: Client, processes: Mapping[str, int], rounds: int, count: int) -> None:
     mail = {"to": "{{ data.email }}", "subject": "Hello", "text": "Hello {{ data.email }}"}
-    text = definition(1, {"channel": "email", "with": mail})
-    rates = []
-    for _ in range(rounds):
-        handles = [await started(client, text) for _ in range(count)]
-        turn = iter(handles)
+    step = {"channel": "email", "with": mail}
+    print("Mails through one worker, from their actions to the ends of their stages")
+    for each, handles, at_once in ((1, count, IN_FLIGHT), (STAGE, 4, 4)):
+        rates, spent = [], []
+        for _ in range(rounds):
+            stages = [await started(client, definition(each, step)) for _ in range(handles)]
+            turn = iter(stages)
 
-        async def sending(turn: Any = turn) -> None:
-            for handle in turn:
-                await begun(handle)
+            async def sending(turn: Iterator[Handle] = turn) -> None:
+                for handle in turn:
+                    await begun(handle)
 
-        since = time.perf_counter()
-        await asyncio.gather(*(sending() for _ in range(IN_FLIGHT)))
-        rates.append(count / (time.perf_counter() - since))
-    print(f"Mails through one worker, each from its action to the end, {IN_FLIGHT} in flight")
-    print(f"  {statistics.median(rates):.0f} a second ({min(rates):.0f} to {max(rates):.0f})")
-    stage = {"channel": "email", "with": mail}
-    since = time.perf_counter()
-    before = len(server.mails)
-    stages = [await started(client, definition(50, stage)) for _ in range(4)]
-    await asyncio.gather(*(begun(handle) for handle in stages))
-    sent = len(server.mails) - before
-    taken = time.perf_counter() - since
-    print(f"  {sent / taken:.0f} a second where stages send fifty each", flush=True)
+            before = {name: cpu_seconds(pid) for name, pid in processes.items()}
+            since = time.perf_counter()
+            await asyncio.gather(*(sending() for _ in range(at_once)))
+            sent = each * handles
+            rates.append(sent / (time.perf_counter() - since))
+            spent.append(
+                {
+                    name: (cpu_seconds(pid) - before[name]) / sent * 1_000
+                    for name, pid in processes.items()
+                }
+            )
+            for handle in stages:
+                await called(handle, each)
+        what = f"{each} a stage, {at_once} stages in flight"
+        print(f"  {what:<34}{statistics.median(rates):4.0f} a second", end="")
+        print(f" ({min(rates):.0f} to {max(rates):.0f}); processor time of one: ", end="")
+        shares = {name: statistics.median(one[name] for one in spent) for name in processes}
+        print(", ".join(f"{name} {share:.1f} ms" for name, share in shares.items()), flush=True)
 
 
 async def main(rounds: int, count: int) -> None:
-    with tempfile.TemporaryDirectory() as temporary, SmtpServer() as smtp:
+    with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         url = sqlite_url(folder)
         upgrade(url)
-        channels = folder / "channels.json"
-        email = {"host": "127.0.0.1", "port": smtp.port, "security": "none", "from": "a@b.example"}
-        channels.write_text(json.dumps({"*": {"email": email}}))
         server = TemporalServer(find_temporal(), folder / "temporal")
-        server.start()
-        workers = [
-            Service(
-                [sys.executable, "-m", "nexus", "worker"],
-                folder / "ours.log",
-                environment={
-                    "NEXUS_DATABASE_URL": url,
-                    "NEXUS_TEMPORAL_ADDRESS": server.address,
-                    "NEXUS_TASK_QUEUE": "ours",
-                    "NEXUS_JWT_SECRET": "x" * 32,
-                    "NEXUS_DATA_DIR": str(folder),
-                    "NEXUS_CHANNELS": str(channels),
-                },
-            ),
-            Service(
-                [sys.executable, "-m", "benchmarks.channels", "--bare", server.address],
-                folder / "bare.log",
-                environment={"PYTHONPATH": str(ROOT)},
-            ),
-        ]
+        here = {"PYTHONPATH": str(ROOT)}
+        mail_server = Service(
+            [sys.executable, "-m", "tests.support.smtp"], folder / "mail.log", environment=here
+        )
+        channels = folder / "channels.json"
+        ours = Service(
+            [sys.executable, "-m", "nexus", "worker"],
+            folder / "ours.log",
+            environment={
+                "NEXUS_DATABASE_URL": url,
+                "NEXUS_TEMPORAL_ADDRESS": server.address,
+                "NEXUS_TASK_QUEUE": "ours",
+                "NEXUS_JWT_SECRET": "x" * 32,
+                "NEXUS_DATA_DIR": str(folder),
+                "NEXUS_CHANNELS": str(channels),
+            },
+        )
+        bare = Service(
+            [sys.executable, "-m", "benchmarks.channels", "--bare", server.address],
+            folder / "bare.log",
+            environment=here,
+        )
         try:
+            server.start()
+            mail_server.start()
+            wait_until(mail_server.output, what="the port of the mail server")
+            email = {
+                "host": "127.0.0.1",
+                "port": int(mail_server.output()),
+                "security": "none",
+                "from": "a@b.example",
+            }
+            channels.write_text(json.dumps({"*": {"email": email}}))
             client = await Client.connect(server.address, data_converter=pydantic_data_converter)
             await register_search_attributes(client)
-            for worker in workers:
-                worker.start()
+            ours.start()
+            bare.start()
             await ten(client, rounds, count)
-            await many(client)
-            await mails(client, smtp, rounds, count * 10)
+            await many(client, rounds)
+            processes = {
+                "worker": ours.pid,
+                "Temporal": server.service.pid,
+                "mail server": mail_server.pid,
+                "client": os.getpid(),
+            }
+            await mails(client, processes, rounds, count * 10)
         finally:
-            for worker in workers:
-                worker.kill()
+            for one in (ours, bare, mail_server):
+                one.kill()
             server.stop()
+        print(f"Load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
 
 
 if __name__ == "__main__":
