@@ -19,6 +19,7 @@ from nexus.contracts import ChannelError
 
 MOST_LINE = 900  # characters; a line of a mail has at most 998 bytes
 MOST_NAME = 200  # characters of the name beside an address
+MOST_MAILBOXES = 1_000  # that are read; how many may get a mail is asked later
 MOST_ADDRESSES = 32_768  # characters of a text with several addresses
 BREAK = "\r\n "
 
@@ -94,7 +95,11 @@ def mailboxes(name: str, given: str | Sequence[str]) -> tuple[Mailbox, ...]:
     if isinstance(given, str):
         texts = list(_split(line(name, given, MOST_ADDRESSES)))
     else:
-        texts = [line(name, one) for one in given]
+        texts = list(given)
+    if len(texts) > MOST_MAILBOXES:
+        raise wrong(name, f"{len(texts):,} addresses are more than {MOST_MAILBOXES:,}")
+    if not isinstance(given, str):
+        texts = [line(name, one) for one in texts]
     return tuple(_mailbox(name, text) for text in texts if text)
 
 

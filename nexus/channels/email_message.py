@@ -29,6 +29,11 @@ from nexus.channels.email_headers import (
 
 MOST_RECIPIENTS = 100
 MOST_BYTES = 20 * 1024 * 1024  # of a whole mail
+MOST_ELEMENTS = 5_000  # of HTML; far deeper ones overrun the stack of the reader of styles
+MOST_DECLARATIONS = 1_000_000  # of the styles, times the elements that each may be put into
+MOST_STYLES = 50_000_000  # characters, likewise
+
+_ELEMENT = re.compile(r"<[A-Za-z]")
 
 _BLOCKS = frozenset(
     (
@@ -165,10 +170,34 @@ def _plain(text: str) -> str:
 
 
 def _inlined(html: str) -> str:
+    _require_bounds(html)
     try:
         return _INLINER.inline(html)
     except css_inline.InlineError as error:
         raise wrong("html", f"its styles cannot be read ({error})") from None
+
+
+def _require_bounds(html: str) -> None:
+    """Refuse what would take the process down: elements in elements, each style in each of them.
+
+    Counted without being read, since another reader of HTML would find other elements
+    than the one that follows: rather one too many.
+    """
+    elements = len(_ELEMENT.findall(html))
+    if elements > MOST_ELEMENTS:
+        raise wrong("html", f"it has {elements:,} elements, at most {MOST_ELEMENTS:,}")
+    styles = _styles(html.lower())
+    declarations = styles.count("{") + styles.count(";")
+    if elements * declarations > MOST_DECLARATIONS or elements * len(styles) > MOST_STYLES:
+        raise wrong("html", f"its styles are too many for {elements:,} elements")
+
+
+def _styles(html: str) -> str:
+    """From the first style to the end of the last, with whatever stands between."""
+    first, last, end = html.find("<style"), html.rfind("<style"), html.rfind("</style")
+    if first < 0:
+        return ""
+    return html[first:end] if end > last else html[first:]
 
 
 def _name_boundaries(message: EmailMessage, identity: str) -> None:

@@ -174,6 +174,11 @@ def test_somebody_has_to_get_it_and_not_too_many() -> None:
     refused("with/to: 'Doe' has no address", to="Doe, Jane <jane@example.org>")
 
 
+def test_thousands_of_addresses_are_not_even_read() -> None:
+    refused("2,000 addresses", to=["no address"] * 2_000)
+    refused("2,000 addresses", to=",".join(["x@y.zz"] * 2_000))
+
+
 def test_addresses_beyond_ascii_are_kept_and_said_to_be() -> None:
     mail = compose(draft(to=["Zoë <zoë@example.org>"]))
     assert mail.utf8
@@ -345,6 +350,34 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
     body = parsed(mail).get_body(("html",))
     assert body is not None
     assert "from a file" not in body.get_content()
+
+
+@pytest.mark.parametrize(
+    ("html", "said"),
+    [
+        ("<b>" * 100_000, "100,000 elements"),
+        ("<svg><style><g>" * 3_000, "9,000 elements"),
+        ("<!-- </b> --><table><td>" * 20_000, "40,000 elements"),
+        (
+            "<style>" + "*{color:red}" * 1_000 + "</style>" + "<i></i>" * 2_000,
+            "styles are too many",
+        ),
+        (
+            "<STYLE>*{background:url(" + "x" * 50_000 + ")}" + "<i></i>" * 2_000,
+            "styles are too many",
+        ),
+    ],
+)
+def test_html_that_would_take_the_process_down_is_refused(html: str, said: str) -> None:
+    """What reads styles has a stack of its own, and ends the whole process once that is full."""
+    refused("html", said, html=html)
+
+
+def test_html_of_a_large_newsletter_is_no_such() -> None:
+    styles = "".join(f".c{number}{{color:red;margin:0}}" for number in range(150))
+    rows = "<tr><td class='c7'><a href='https://example.com'><b>x</b></a></td></tr>" * 500
+    mail = compose(draft(html=f"<style>{styles}</style><table>{rows}</table>"))
+    assert len(mail.content) > 50_000
 
 
 def test_there_has_to_be_something_in_it() -> None:
