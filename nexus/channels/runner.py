@@ -102,8 +102,9 @@ class Channels:
         if kind is None:
             raise _unknown(request.channel, seen.names())
         channel = self._kinds[kind]
-        settings, secrets, own_secrets = self._settings(channel, request)
+        secrets: list[str] = []
         try:
+            settings, own_secrets = self._settings(channel, request, secrets)
             parameters = self._parameters(channel, request)
             call = ChannelCall(
                 request=request,
@@ -140,33 +141,34 @@ class Channels:
     # --- parts ------------------------------------------------------------------------------
 
     def _settings(
-        self, channel: Channel[Any, Any], request: CallRequest
-    ) -> tuple[BaseModel, list[str], list[str]]:
+        self, channel: Channel[Any, Any], request: CallRequest, secrets: list[str]
+    ) -> tuple[BaseModel, list[str]]:
         """The settings of a call, from the weakest to the strongest.
 
-        With them what references led to: everywhere, and where the model says that it is secret.
+        With them what references led to where the model says that it is secret. `secrets` is
+        given what they led to anywhere, so that it is known also if all else fails.
         """
         own = {key: value for key, value in request.settings.items() if key != "channel"}
         refused = models.not_for_definitions(channel.Settings, own)
         if refused:
             raise ChannelError("not_for_definitions", refused[0].message, retryable=False)
         base = request.settings.get("channel")
-        names = dict.fromkeys((channel.name, base, request.channel))
+        # A definition's name that builds on one of the operator's has the settings of that alone:
+        # else it could pair the token of one with the hosts of another.
+        named = base if isinstance(base, str) and base != channel.name else request.channel
         merged: dict[str, object] = {}
-        for name in names:
-            if isinstance(name, str):
-                merged |= models.by_field(channel.Settings, self._operator.of(request.tenant, name))
+        for name in dict.fromkeys((channel.name, named)):
+            merged |= models.by_field(channel.Settings, self._operator.of(request.tenant, name))
         merged.pop("channel", None)
-        secrets: list[str] = []
         try:
-            secrets = [str(resolve(one)) for one in references(merged)]
+            secrets += [str(resolve(one)) for one in references(merged)]
             hidden = {key: merged.get(key) for key in models.secret_fields(channel.Settings)}
             own_secrets = [str(resolve(one)) for one in references(hidden)]
             secrets += _texts(hidden)  # those that stand in the file itself, against all advice
             resolved = {key: resolve(value) for key, value in merged.items()}
             given = {**resolved, **models.by_field(channel.Settings, own)}
             context = {"operator": resolved}
-            return channel.Settings.model_validate(given, context=context), secrets, own_secrets
+            return channel.Settings.model_validate(given, context=context), own_secrets
         except SecretMissing as error:
             raise _not_configured(request, str(error)) from None
         except ValidationError as error:
@@ -238,7 +240,10 @@ def _answer_without(secrets: Sequence[str], answer: object) -> object:
     if isinstance(answer, str):
         return _without(secrets, answer)
     if isinstance(answer, Mapping):
-        return {key: _answer_without(secrets, value) for key, value in answer.items()}
+        return {
+            _answer_without(secrets, key): _answer_without(secrets, value)
+            for key, value in answer.items()
+        }
     if isinstance(answer, list | tuple):
         return [_answer_without(secrets, value) for value in answer]
     return answer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from nexus.channels import Channels, load_channels
 from nexus.channels.operator_settings import OperatorSettings
@@ -30,6 +30,26 @@ class PostParameters(Strict):
     to: str
     body: Annotated[str, Field(json_schema_extra=HTML)] = ""
     score: int = 0
+
+
+class BrittleSettings(Strict):
+    password: SecretStr
+
+    @field_validator("password")
+    @classmethod
+    def _look(cls, given: SecretStr) -> SecretStr:
+        raise LookupError(f"no account for {given.get_secret_value()}")
+
+
+class Brittle(Channel[BrittleSettings, PostParameters]):
+    """Its settings break whoever reads them."""
+
+    name = "brittle"
+    Settings = BrittleSettings
+    Parameters = PostParameters
+
+    async def execute(self, call: ChannelCall[BrittleSettings, PostParameters]) -> object:
+        return call.key
 
 
 class Post(Channel[PostSettings, PostParameters]):
@@ -129,6 +149,19 @@ def test_a_definitions_name_may_build_on_the_operators(tmp_path: Path) -> None:
     assert (answer["host"], answer["sender"], answer["reply_to"]) == ("bulk", "bulk", "me")
 
 
+def test_a_definition_does_not_pair_one_name_of_the_operators_with_another(tmp_path: Path) -> None:
+    """Else the password of one would go to the host of another."""
+    names = {
+        "billing": {"channel": "post", "host": "billing", "password": "geheim"},
+        "chat": {"channel": "post", "host": "chat", "sender": "chat"},
+    }
+    found = channels(tmp_path, {"*": names})
+    answer = called(found, request("chat", {"to": "x"}, settings={"channel": "billing"}))
+    assert (answer["host"], answer["password"], answer["sender"]) == ("billing", "geheim", "nobody")
+    answer = called(found, request("chat", {"to": "x"}, settings={"channel": "post"}))
+    assert (answer["host"], answer["password"], answer["sender"]) == ("chat", None, "chat")
+
+
 def test_secrets_are_resolved_at_each_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = channels(tmp_path, {"*": {"post": {"host": "a", "password": {"env": "POST_PW"}}}})
     made = request("post", {"to": "x"})
@@ -192,6 +225,32 @@ def test_a_channel_that_breaks_may_be_tried_again_and_tells_no_secret(
         assert "geheim" not in error.message
     assert "geheim" not in caplog.text
     assert "in execute" in caplog.text
+
+
+def test_settings_that_break_tell_no_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "channels.json"
+    path.write_text('{"*": {"brittle": {"password": "geheim"}}}')
+    operator = OperatorSettings(path)
+    operator.load()
+    found = Channels({"brittle": Brittle()}, operator)
+    error = fails(found, request("brittle", {"to": "x"}), "channel_error", "LookupError")
+    assert "geheim" not in error.message + caplog.text
+
+
+def test_an_answer_that_repeats_a_secret_as_a_key_is_told_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mirror(Post):
+        async def execute(self, call: ChannelCall[PostSettings, PostParameters]) -> object:
+            assert call.settings.password is not None
+            return {"seen": [{call.settings.password.get_secret_value(): 1}]}
+
+    monkeypatch.setenv("POST_PW", "geheimnis")
+    document = {"*": {"post": {"host": "a", "password": {"env": "POST_PW"}}}}
+    answer = called(channels(tmp_path, document, Mirror()), request("post", {"to": "x"}))
+    assert answer == {"seen": [{"***": 1}]}
 
 
 def test_an_answer_that_repeats_a_secret_is_told_without_it(
