@@ -14,12 +14,11 @@ from liquid import BoundTemplate, Environment
 from liquid.exceptions import LiquidError
 from liquid.extra import JSON
 
+from nexus.channels.template_bounds import MOST_OUTPUT, MOST_TURNS, BoundedTemplate
 from nexus.contracts import ChannelError
 from nexus.core.errors import escape_pointer
 
 MOST_TEMPLATE = 200_000  # characters of one text
-MOST_OUTPUT = 1_048_576  # bytes of one text, rendered
-MOST_TURNS = 10_000  # of the loops in one text
 MOST_VALUES = 20_000  # texts in one `with`
 
 # A text that is nothing but one path keeps the type of what it finds.
@@ -30,6 +29,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 class _Bounded(Environment):
     """Liquid as strangers may use it."""
 
+    template_class = BoundedTemplate
     loop_iteration_limit = MOST_TURNS
     output_stream_limit = MOST_OUTPUT
     local_namespace_limit = MOST_OUTPUT

@@ -99,6 +99,81 @@ def test_a_value_that_is_built_up_is_bounded() -> None:
     refused(doubling, "limit")
 
 
+LARGE = {"data": {"text": "ab" * 200_000, "list": list(range(50_000)), "n": "99999999999"}}
+ENDLESS = "(1..99999999999)"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{{ data.text | replace: "", data.text | size }}', "replace: it makes too much"),
+        ('{{ data.text | replace: "a", data.text | size }}', "replace: it makes too much"),
+        ("{{ data.list | join: data.text | size }}", "join: it makes too much"),
+        ("{{ data.list | uniq | size }}", "uniq: it makes too much"),
+        ("{{ data.list | json: 999999999 }}", "indent"),
+        ('{{ 0 | date: "%999999999Y" }}', "not that wide"),
+        ('{{ data.text | date: "%Y" }}', "not that long"),
+        ("{% assign n = 99999999 %}" + "{% assign n = n | times: n %}" * 60, "times: it makes"),
+        (
+            "{% assign x = data.text | split: 'z' %}" + "{% assign x = x | concat: x %}" * 16,
+            "concat: it",
+        ),
+    ],
+)
+def test_filters_are_given_and_make_no_more_than_a_text_may_hold(text: str, why: str) -> None:
+    """Each of these would take more memory than the process has."""
+    with pytest.raises(ChannelError, match=why):
+        rendered(text, LARGE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{{{{ {ENDLESS} | reverse | first }}}}",
+        f"{{{{ data.list | concat: {ENDLESS} | size }}}}",
+        f'{{% if {ENDLESS} contains "x" %}}{{% endif %}}',
+        f"{{% if false %}}{{% elsif true and {ENDLESS} contains 'x' %}}{{% endif %}}",
+        f"{{% for i in {ENDLESS} reversed %}}{{% break %}}{{% endfor %}}",
+        "{% for i in (1..data.n) reversed %}{% break %}{% endfor %}",
+        f"{{% tablerow i in {ENDLESS} %}}{{% endtablerow %}}",
+        f"{{% case {ENDLESS} %}}{{% when 1 %}}{{% endcase %}}",
+        f"{{% liquid assign x = {ENDLESS} | reverse %}}",
+        f"{{% capture x %}}{{% echo {ENDLESS} %}}{{% endcapture %}}",
+    ],
+)
+def test_a_range_is_no_longer_than_a_loop_wherever_it_stands(text: str) -> None:
+    with pytest.raises(ChannelError, match="a range has at most 10,000 numbers"):
+        rendered(text, LARGE)
+
+
+def test_a_range_as_long_as_a_loop_may_be_is_gone_through() -> None:
+    assert rendered(
+        "{% for i in (1..10000) %}{% if i == 10000 %}{{ i }}{% endif %}{% endfor %}"
+    ) == ("10000")
+
+
+def test_loops_one_after_another_are_bounded_together() -> None:
+    refused("{% for a in (1..6000) %}{% endfor %}" * 2, "limit")
+
+
+def test_what_stands_in_a_loop_counts_with_its_turns() -> None:
+    refused(
+        "{% for a in (1..9000) %}" + "{% if false %}{% endif %}" * 300 + "{% endfor %}", "limit"
+    )
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        '{% assign x = data.text | split: "a" | size %}',
+        '{% if data.list contains "x" %}{% endif %}',
+    ],
+)
+def test_a_text_that_takes_too_long_is_given_up(turn: str) -> None:
+    with pytest.raises(ChannelError, match="it takes too long"):
+        rendered("{% for i in (1..10000) %}" + turn + "{% endfor %}", LARGE)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="{}%| .abfor=:'1data\n", max_size=60))
 def test_any_text_is_rendered_or_refused(text: str) -> None:
