@@ -46,8 +46,8 @@ Happened = Callable[[TimerDue | CallEnded], Awaitable[None]]
 # cancelled hears of it with its next heartbeat.
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 
-# Under way at once. The server keeps 100 events for a workflow task that is being worked on, two for
-# each call that ends, and fails the task when there are more.
+# Under way at once. The server keeps 100 events while a workflow task is worked on, two for each
+# call that ends, and fails the task when there are more.
 MOST_CALLS = 40
 # Bytes of one call; the server takes 2 MiB, and ends the workflow above.
 MOST_REQUEST = 1_500_000
