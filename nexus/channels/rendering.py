@@ -19,6 +19,7 @@ from nexus.contracts import ChannelError
 from nexus.core.errors import escape_pointer
 
 MOST_TEMPLATE = 200_000  # characters of one text
+MOST_KEPT = 20_000  # characters of a text that is read once, for all calls
 MOST_VALUES = 20_000  # texts in one `with`
 
 # A text that is nothing but one path keeps the type of what it finds.
@@ -107,8 +108,17 @@ def _text(text: str, scope: Mapping[str, object], place: str, html: bool) -> obj
         raise _invalid(place, f"it cannot be rendered ({type(error).__name__})") from None
 
 
-@lru_cache(maxsize=4_096)
 def _template(text: str, html: bool) -> BoundTemplate:
+    # Read, a template has many times the size of its text.
+    return _kept(text, html) if len(text) <= MOST_KEPT else _read(text, html)
+
+
+@lru_cache(maxsize=1_024)
+def _kept(text: str, html: bool) -> BoundTemplate:
+    return _read(text, html)
+
+
+def _read(text: str, html: bool) -> BoundTemplate:
     return (_HTML if html else _TEXT).from_string(text)
 
 
