@@ -16,6 +16,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -33,6 +34,10 @@ CONNECT_SECONDS = 5.0
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Name and port → addresses, as text."""
+
+# Threads of their own: a name whose server never answers holds one beyond the call's time, and
+# those of the process are for others, such as who looks up the mail server.
+_LOOKUPS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="nexus-lookup")
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -253,7 +258,9 @@ async def look_up(host: str, port: int) -> Sequence[str]:
     """
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await loop.run_in_executor(
+            _LOOKUPS, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
     except UnicodeError as error:
         raise OSError(f"{host!r} is no name") from error
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from nexus.channels import models
 from nexus.channels.operator_settings import OperatorSettings, SecretMissing, references, resolve
 from nexus.channels.rendering import is_template, render
+from nexus.channels.secrecy import answer_without, without
 from nexus.contracts import Channel, ChannelCall, ChannelError
 from nexus.core.calls import CallRequest
 from nexus.core.channel_kinds import Finding
@@ -115,11 +116,11 @@ class Channels:
             )
             undo = request.operation == "compensate"
             answer = await (channel.compensate(call) if undo else channel.execute(call))
-            return _answer_without(own_secrets, answer)
+            return answer_without(own_secrets, answer)
         except ChannelError as error:
             raise ChannelError(
                 error.code,
-                _without(secrets, error.message),
+                without(secrets, error.message),
                 retryable=error.retryable,
                 retry_after=error.retry_after,
             ) from None
@@ -172,7 +173,7 @@ class Channels:
         except SecretMissing as error:
             raise _not_configured(request, str(error)) from None
         except ValidationError as error:
-            why = _without(secrets, models.told(error))
+            why = without(secrets, models.told(error))
             raise _not_configured(request, why) from None
 
     def _parameters(self, channel: Channel[Any, Any], request: CallRequest) -> BaseModel:
@@ -220,30 +221,3 @@ def _not_configured(request: CallRequest, why: str) -> ChannelError:
         f"The channel {request.channel!r} is not set up for the tenant {request.tenant!r}: {why}.",
         retryable=False,
     )
-
-
-def _without(secrets: Sequence[str], text: str) -> str:
-    """A text in which no secret stands."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) > 3:
-            text = text.replace(secret, "***")
-        token = secret.split()[-1:]  # `Bearer` and a token: the token is as good
-        if token and len(token[0]) > 7:
-            text = text.replace(token[0], "***")
-    return text
-
-
-def _answer_without(secrets: Sequence[str], answer: object) -> object:
-    """An answer in which no secret stands: there are receivers that repeat what they are sent."""
-    if not secrets:
-        return answer
-    if isinstance(answer, str):
-        return _without(secrets, answer)
-    if isinstance(answer, Mapping):
-        return {
-            _answer_without(secrets, key): _answer_without(secrets, value)
-            for key, value in answer.items()
-        }
-    if isinstance(answer, list | tuple):
-        return [_answer_without(secrets, value) for value in answer]
-    return answer

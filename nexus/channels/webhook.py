@@ -27,6 +27,7 @@ from nexus.channels.addresses import (
     look_up,
     read_url,
 )
+from nexus.channels.secrecy import without
 from nexus.channels.webhook_models import WebhookParameters, WebhookSettings
 from nexus.contracts import Channel, ChannelCall, ChannelError
 from nexus.core.errors import DefinitionError
@@ -339,9 +340,8 @@ def _judge(call: _Call, outgoing: _Outgoing, incoming: _Incoming) -> None:
     status = incoming.status
     if 200 <= status < 300:
         return
-    text = _text(incoming)
-    for header in call.settings.headers.values():  # first: nothing finds half of one
-        text = text.replace(header.get_secret_value(), "***")
+    headers = [header.get_secret_value() for header in call.settings.headers.values()]
+    text = without(headers, _text(incoming))  # before it is cut: nothing finds half of one
     said = " ".join(text[: 4 * _QUOTED].split())[:_QUOTED]
     message = f"{outgoing.to.authority} answered {status}" + (f": {said}" if said else ".")
     if status in _LATER or status >= 500:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import httpcore
 import pytest
@@ -167,6 +170,20 @@ async def test_the_resolver_reads_disguised_addresses_and_they_are_vetted(disgui
     found = await look_up(disguise, 80)
     with pytest.raises(AddressRefused):
         vetted(disguise, found)
+
+
+async def test_looking_up_takes_no_thread_from_the_rest_of_the_process() -> None:
+    """Names whose servers never answer are somebody's; the threads of a process are everybody's."""
+    loop, busy = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+    holding = loop.run_in_executor(None, busy.wait)
+    try:
+        async with asyncio.timeout(30):  # else it would wait for ever
+            assert await look_up("127.0.0.1", 80) == ["127.0.0.1"]
+        assert not holding.done()
+    finally:
+        busy.set()
+        await holding
 
 
 class Network(httpcore.AsyncNetworkBackend):

@@ -219,6 +219,15 @@ async def test_the_operators_headers_win_and_are_in_no_message(
     assert "s3cr3t" not in repr(made.settings)
 
 
+async def test_no_half_of_a_token_is_in_a_message(
+    channel: WebhookChannel, receiver: Receiver
+) -> None:
+    receiver.on("/", lambda _: answer(403, "x" * 190 + " s3cr3t-t0k3n"))
+    made = call({"url": receiver.url(host="crm.example")}, {"secrets": [NEW], **HEADERS})
+    failed = await failure(channel, made)
+    assert failed.message.endswith("xxx ***")
+
+
 @pytest.mark.parametrize(
     ("settings", "place", "said"),
     [
