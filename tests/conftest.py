@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 # A shared machine has slow moments; an example that takes long is no failure of the code.
-# The checks draw the same examples each time, so that a commit fails for what is in it; new ones are
-# searched for by `scripts/test --hypothesis-profile=search tests/core`.
+# The checks draw the same examples each time, so that a commit fails for what is in it; new ones
+# are searched for by `scripts/test --hypothesis-profile=search tests/core`.
 settings.register_profile("nexus", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=400)
 settings.load_profile("nexus")
