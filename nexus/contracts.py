@@ -141,5 +141,12 @@ class Channel(ABC, Generic[S, P]):
         """
         raise ChannelError("not_undoable", f"{type(self).name!r} undoes nothing.", retryable=False)
 
+    def check(self, parameters: P) -> None:
+        """Refuse what could never be sent, whatever is at the other end. The simulator asks this.
+
+        Raises:
+            ChannelError: `execute` would refuse these parameters as well.
+        """
+
     async def close(self) -> None:
         """Close what is open; no calls come any more."""

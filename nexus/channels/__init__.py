@@ -8,6 +8,6 @@ A channel itself is written against `nexus.contracts`.
 
 from nexus.channels.loading import ChannelLoadError, load_channels
 from nexus.channels.operator_settings import SettingsFileError
-from nexus.channels.runner import Channels
+from nexus.channels.runner import Channels, Preview
 
-__all__ = ["ChannelLoadError", "Channels", "SettingsFileError", "load_channels"]
+__all__ = ["ChannelLoadError", "Channels", "Preview", "SettingsFileError", "load_channels"]

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from nexus.channels.email_connections import FINAL, Connections, Server, said
 from nexus.channels.email_headers import line, one_mailbox, wrong
-from nexus.channels.email_message import Attached, Draft, Mail, compose, decoded
+from nexus.channels.email_message import Attached, Draft, Mail, compose, decoded, recipients
 from nexus.contracts import HTML, OPERATOR, Channel, ChannelCall, ChannelError, Strict
 
 IMPLICIT_TLS = 465
@@ -181,6 +181,10 @@ class EmailChannel(Channel[EmailSettings, EmailParameters]):
     async def compensate(self, call: ChannelCall[EmailSettings, EmailParameters]) -> object:
         """Send another mail, which takes the first one back in words."""
         return await self.execute(call)
+
+    def check(self, parameters: EmailParameters) -> None:
+        """Refuse a mail to nobody, or to what is no address."""
+        recipients(parameters.to, parameters.cc, parameters.bcc)
 
     async def close(self) -> None:
         """Close the connections."""

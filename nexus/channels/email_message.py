@@ -17,6 +17,7 @@ from html.parser import HTMLParser
 import css_inline
 
 from nexus.channels.email_headers import (
+    Mailbox,
     address_header,
     file_header,
     line,
@@ -105,15 +106,8 @@ def compose(draft: Draft) -> Mail:
         ChannelError: `invalid_parameters`, final, naming what is wrong.
     """
     sender = one_mailbox("from", draft.sender)
-    to, cc, bcc = (
-        mailboxes(name, given)
-        for name, given in (("to", draft.to), ("cc", draft.cc), ("bcc", draft.bcc))
-    )
-    recipients = tuple(dict.fromkeys(one.address for one in (*to, *cc, *bcc)))
-    if not recipients:
-        raise wrong("to", "nobody is named: it came out empty")
-    if len(recipients) > MOST_RECIPIENTS:
-        raise wrong("to", f"{len(recipients)} recipients are more than {MOST_RECIPIENTS}")
+    to, cc, bcc = recipients(draft.to, draft.cc, draft.bcc)
+    addressed = tuple(dict.fromkeys(one.address for one in (*to, *cc, *bcc)))
     replies = mailboxes("replyTo", draft.reply_to)
     identity = hashlib.sha256(draft.key.encode()).hexdigest()[:40]
     message_id = f"<{identity}@{sender.domain}>"
@@ -139,7 +133,24 @@ def compose(draft: Draft) -> Mail:
     content = message.as_bytes(policy=_UTF8 if utf8 else _ASCII)
     if len(content) > MOST_BYTES:
         raise wrong("attachments", f"the mail has {len(content):,} bytes, at most {MOST_BYTES:,}")
-    return Mail(message_id, sender.address, recipients, content, utf8)
+    return Mail(message_id, sender.address, addressed, content, utf8)
+
+
+def recipients(
+    to: str | Sequence[str], cc: str | Sequence[str], bcc: str | Sequence[str]
+) -> list[tuple[Mailbox, ...]]:
+    """Who gets a mail: the mailboxes of `to`, `cc` and `bcc`.
+
+    Raises:
+        ChannelError: `invalid_parameters`, final: one is no address, or nobody is named.
+    """
+    found = [mailboxes(name, given) for name, given in (("to", to), ("cc", cc), ("bcc", bcc))]
+    count = len({one.address for mailed in found for one in mailed})
+    if not count:
+        raise wrong("to", "nobody is named: it came out empty")
+    if count > MOST_RECIPIENTS:
+        raise wrong("to", f"{count} recipients are more than {MOST_RECIPIENTS}")
+    return found
 
 
 def _fill(message: EmailMessage, draft: Draft) -> None:

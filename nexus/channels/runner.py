@@ -57,6 +57,21 @@ class SeenChannels:
         return () if channel is None else models.check_given(channel.Parameters, given)
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a call would say.
+
+    Attributes:
+        kind: The kind of channel; None where it is not installed here.
+        content: The step's `with`, rendered; as it is where that cannot be done.
+        fault: Why the channel would refuse it, whatever is at the other end; None if it would not.
+    """
+
+    kind: str | None
+    content: Mapping[str, object]
+    fault: ChannelError | None = None
+
+
 class Channels:
     """The channels that are installed, with the operator's settings.
 
@@ -134,6 +149,25 @@ class Channels:
                 "channel_error", f"{channel.name!r} broke with {type(error).__name__}."
             ) from None
 
+    def preview(self, request: CallRequest) -> Preview:
+        """What a call would say. Nothing is sent; settings and secrets are not looked at."""
+        own = request.settings.get("channel")
+        name = own if isinstance(own, str) else request.channel
+        kind = self.seen_by(request.tenant).kind_of(name)
+        channel = None if kind is None else self._kinds[kind]
+        html = () if channel is None else models.html_keys(channel.Parameters)
+        try:
+            content = render(request.given, request.scope, html)
+        except ChannelError as error:
+            return Preview(kind, request.given, error)
+        if channel is None:
+            return Preview(kind, content)
+        try:
+            channel.check(_validated(channel, request, content))
+        except ChannelError as error:
+            return Preview(kind, content, error)
+        return Preview(kind, content)
+
     async def close(self) -> None:
         """Close all channels; no calls come any more."""
         for channel in self._kinds.values():
@@ -178,17 +212,23 @@ class Channels:
 
     def _parameters(self, channel: Channel[Any, Any], request: CallRequest) -> BaseModel:
         html = models.html_keys(channel.Parameters)
-        rendered = render(request.given, request.scope, html)
-        try:
-            return channel.Parameters.model_validate(rendered)
-        except ValidationError as error:
-            missing = [
-                key for key, text in request.given.items() if _came_out_empty(rendered, key, text)
-            ]
-            hint = f" ({', '.join(missing)} came out empty)" if missing else ""
-            raise ChannelError(
-                "invalid_parameters", f"with: {models.told(error)}{hint}.", retryable=False
-            ) from None
+        return _validated(channel, request, render(request.given, request.scope, html))
+
+
+def _validated(
+    channel: Channel[Any, Any], request: CallRequest, rendered: Mapping[str, object]
+) -> BaseModel:
+    try:
+        parameters: BaseModel = channel.Parameters.model_validate(rendered)
+    except ValidationError as error:
+        missing = [
+            key for key, text in request.given.items() if _came_out_empty(rendered, key, text)
+        ]
+        hint = f" ({', '.join(missing)} came out empty)" if missing else ""
+        raise ChannelError(
+            "invalid_parameters", f"with: {models.told(error)}{hint}.", retryable=False
+        ) from None
+    return parameters
 
 
 def _texts(value: object) -> list[str]:

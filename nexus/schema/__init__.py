@@ -1,16 +1,25 @@
-"""The JSON Schema of the definition language, for editors and other tools.
+"""The JSON Schemas of definitions and of their scenarios, for editors and other tools.
 
-It says what form a definition has; what names refer to, and what conditions
+That of definitions says what form a definition has; what names refer to, and what conditions
 mean, only the compiler knows. A test holds the two equal.
 """
 
 from importlib import resources
 
-__all__ = ["MEDIA_TYPE", "definition_schema"]
+__all__ = ["MEDIA_TYPE", "definition_schema", "scenarios_schema"]
 
 MEDIA_TYPE = "application/schema+json"
 
 
 def definition_schema() -> str:
-    """The schema as JSON text, JSON Schema draft 2020-12."""
-    return resources.files(__name__).joinpath("definition.schema.json").read_text(encoding="utf-8")
+    """The schema of definitions as JSON text, JSON Schema draft 2020-12."""
+    return _text("definition")
+
+
+def scenarios_schema() -> str:
+    """The schema of `*.scenarios.json` files as JSON text, JSON Schema draft 2020-12."""
+    return _text("scenarios")
+
+
+def _text(name: str) -> str:
+    return resources.files(__name__).joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
