@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nexus import settings as config
-from nexus.cli import authoring
+from nexus.cli import authoring, trying
 from nexus.core.errors import NexusError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 
 authoring.register(app)
+trying.register(app)
 
 _DataDir = Annotated[
     Path | None,

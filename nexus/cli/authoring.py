@@ -97,7 +97,7 @@ def diagram(
     chosen = format_ or _format_of(output)
     if chosen == "png" and output is None and sys.stdout.isatty():
         raise CommandFailed("a PNG is nothing to read: say where to write it with --output FILE")
-    program = _compiled(file).program
+    program = compiled(file).program
     if chosen == "mermaid":
         from nexus.authoring.mermaid import mermaid
 
@@ -126,7 +126,7 @@ def explain(file: _File) -> None:
     """Tell a definition in plain sentences: who, when, and what comes next."""
     from nexus.authoring.explain import explained
 
-    print(explained(_compiled(file)), end="")
+    print(explained(compiled(file)), end="")
 
 
 def new(
@@ -174,7 +174,7 @@ def diff(
     from nexus.authoring.differ import compare
 
     try:
-        old, new_ = _compiled(before, failing=2), _compiled(after, failing=2)
+        old, new_ = compiled(before, failing=2), compiled(after, failing=2)
     except CommandFailed as error:
         print(f"nexus: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -231,7 +231,7 @@ def fmt(
         raise typer.Exit(1)
 
 
-def _compiled(path: Path, *, failing: int = 1) -> Compiled:
+def compiled(path: Path, *, failing: int = 1) -> Compiled:
     """A definition that can run; else its problems are told on stderr, and the command ends."""
     from nexus.cli.definition_files import read, shown
     from nexus.core import DefinitionError, load_definition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -26,6 +27,8 @@ from nexus.simulation.scenarios import (
     Then,
 )
 from nexus.simulation.simulator import START
+
+_PLACE = re.compile(r"^file[^:]*: ")
 
 KINDS = ("do", "event", "complete", "retry", "skip", "add")
 
@@ -59,7 +62,7 @@ def read_scenarios(text: bytes, source: str) -> ScenarioFile:
         raise ScenarioError(error.problems) from None
     found = [*check_data(document), *_schema().validate({"file": document})]
     if found:
-        raise _error(text, source, [(_within(pointer), message) for pointer, message in found])
+        raise _error(text, source, [_in_file(*one) for one in found])
     assert isinstance(document, dict)
     reader = _Reader()
     scenarios = reader.scenarios(document)
@@ -70,8 +73,9 @@ def read_scenarios(text: bytes, source: str) -> ScenarioFile:
     )
 
 
-def _within(pointer: str) -> str:
-    return pointer.removeprefix("/file")
+def _in_file(pointer: str, message: str) -> tuple[str, str]:
+    """A finding in what the schema was given: the document stands under `file` there."""
+    return pointer.removeprefix("/file"), _PLACE.sub("", message, count=1)
 
 
 def _error(text: bytes, source: str, found: list[tuple[str, str]]) -> ScenarioError:
@@ -220,11 +224,14 @@ class _Reader:
                     (f"{place}/then/refused", "nothing happens that could be refused")
                 )
             moment = when_of(happening, start, latest)
-            if moment < latest:
+            if moment < latest and not self._is_wrong(place):
                 self.found.append((f"{place}/at", "that is before what stands before it"))
             latest = max(latest, moment)
             read.append(happening)
         return tuple(read)
+
+    def _is_wrong(self, place: str) -> bool:
+        return any(pointer.startswith(f"{place}/") for pointer, _ in self.found)
 
     # --- times ------------------------------------------------------------------------------
 

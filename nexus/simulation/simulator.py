@@ -65,6 +65,7 @@ class MadeCall:
     """A call that would have been made.
 
     Attributes:
+        id: Its effect id.
         request: What the channel would have been asked.
         kind: The kind of channel; None where it is not installed here.
         content: The step's `with`, rendered.
@@ -74,6 +75,7 @@ class MadeCall:
         ended_at: When it ended; None until then.
     """
 
+    id: str
     request: CallRequest
     kind: str | None
     content: Mapping[str, object]
@@ -241,7 +243,9 @@ class Simulation:
             if preview.fault is not None:
                 fault = preview.fault
                 answer = Answer(outcome="failed", code=fault.code, message=fault.message)
-        made = MadeCall(request=request, kind=kind, content=content, requested_at=self.now)
+        made = MadeCall(
+            id=call.id, request=request, kind=kind, content=content, requested_at=self.now
+        )
         self.calls.append(made)
         if answer is None:
             answer = self._answering(request)

@@ -79,7 +79,7 @@ def test_a_call_that_its_channel_would_refuse_fails() -> None:
     simulation.give(Act(actor=ANN, action="go"))
     [incident] = simulation.state.incidents.values()
     assert incident.code == "invalid_parameters"
-    assert "to came out empty" in incident.message
+    assert "nobody is named: it came out empty" in incident.message
 
 
 def test_answers_take_their_time_and_are_kept_for_later_steps() -> None:
