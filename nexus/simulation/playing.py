@@ -196,7 +196,8 @@ class _Playing:
             if refused == rejected.code:
                 return True
             told = f"{what!r} by {by!r} was refused ({rejected.code}): {rejected.message}"
-            self._fail(pointer, told, (Difference("refused", refused, rejected.code),))
+            otherwise = (Difference("refused", refused, rejected.code),) if refused else ()
+            self._fail(pointer, told, otherwise)
             return False
         if refused is not None:
             told = f"{what!r} by {by!r} was not refused"

@@ -142,7 +142,14 @@ class _Reader:
 
     def _given(self, defaults: Mapping[str, Any], own: Mapping[str, Any], pointer: str) -> Given:
         given = {**defaults, **own}
-        given["data"] = {**defaults.get("data", {}), **own.get("data", {})}
+        data = dict(defaults.get("data", {}))
+        for key, value in own.get("data", {}).items():
+            # As RFC 7396 has it: null takes away what would be there otherwise.
+            if value is None and key in data:
+                del data[key]
+            else:
+                data[key] = value
+        given["data"] = data
         people = {
             name: tuple(roles)
             for name, roles in {**defaults.get("people", {}), **own.get("people", {})}.items()
