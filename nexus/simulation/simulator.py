@@ -10,7 +10,7 @@ moment have their turn in the order in which they were wanted, calls first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -45,6 +45,8 @@ class Answer:
         code, message: What went wrong, where it does not succeed.
         attempts: How often it is tried.
         after: From the request to the end, with all tries and the pauses between them.
+        when_cancelled: What becomes of it if nobody wants it any more before it has ended: it ends
+            at once or in its own time, as cancelled; or it is done all the same.
     """
 
     outcome: EndOfCall = "done"
@@ -53,6 +55,7 @@ class Answer:
     message: str = ""
     attempts: int = 1
     after: timedelta = timedelta()
+    when_cancelled: Literal["ends_at_once", "ends_in_time", "is_done"] = "ends_at_once"
 
 
 Answering = Callable[[CallRequest], Answer]
@@ -89,11 +92,16 @@ class MadeCall:
 
 @dataclass(slots=True)
 class _UnderWay:
-    """A call whose answer is due."""
+    """A call whose end is due; `made` is None for one that was not wanted any more to begin with.
+
+    Attributes:
+        cancelled: Nobody wants it any more, and it heard of that in time.
+    """
 
     due: datetime
     answer: Answer
-    made: MadeCall = field(repr=False)
+    made: MadeCall | None
+    cancelled: bool = False
 
 
 def always_done(_request: CallRequest) -> Answer:
@@ -221,11 +229,15 @@ class Simulation:
         """Make the calls that are wanted and missing; end, as cancelled, those that are not."""
         for call in self.state.calls.values():
             under_way = self._under_way.get(call.id)
-            if under_way is None:
+            if under_way is None and call.cancelling:
+                self._under_way[call.id] = _UnderWay(self.now, _DONE, None, cancelled=True)
+            elif under_way is None:
                 self._under_way[call.id] = self._make(call)
-            elif call.cancelling and under_way.made.outcome == "running":
-                under_way.made.outcome = "cancelled"
-                under_way.due = self.now
+            elif call.cancelling and not under_way.cancelled:
+                how = under_way.answer.when_cancelled
+                under_way.cancelled = how != "is_done"
+                if how == "ends_at_once":
+                    under_way.due = self.now
 
     def _make(self, call: Call) -> _UnderWay:
         request = call_request(
@@ -254,16 +266,17 @@ class Simulation:
     def _end(self, call: str) -> None:
         under_way = self._under_way.pop(call)
         made, answer = under_way.made, under_way.answer
-        made.ended_at = self.now
-        if made.outcome == "cancelled":
-            self._decide(
-                CallEnded(call=call, outcome="cancelled", code="cancelled", message="cancelled")
-            )
+        if made is None:
+            self._decide(CallEnded(call=call, outcome="cancelled"))
             return
-        made.outcome = answer.outcome
-        made.response, made.code, made.message = answer.response, answer.code, answer.message
-        self._decide(
-            CallEnded(
+        made.ended_at = self.now
+        if under_way.cancelled:
+            made.outcome = "cancelled"
+            ended = CallEnded(call=call, outcome="cancelled", code="cancelled", message="cancelled")
+        else:
+            made.outcome = answer.outcome
+            made.response, made.code, made.message = answer.response, answer.code, answer.message
+            ended = CallEnded(
                 call=call,
                 outcome=answer.outcome,
                 response=answer.response,
@@ -271,4 +284,4 @@ class Simulation:
                 message=answer.message,
                 attempts=answer.attempts,
             )
-        )
+        self._decide(ended)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus.authoring.fmt import WIDTH, formatted
+from nexus.cli.definition_files import definition_files
 from nexus.core import load_definition
 from nexus.core.json_text import JsonTextError, load
 from nexus.core.language import KEYS
@@ -67,7 +68,7 @@ def test_content_is_unchanged_and_once_is_enough(document: object) -> None:
     assert not any(line.endswith(" ") for line in once.splitlines() if '"' not in line)
 
 
-@pytest.mark.parametrize("path", sorted(DEFINITIONS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", definition_files([DEFINITIONS]), ids=lambda path: path.stem)
 def test_a_definition_compiles_to_the_same(path: Any) -> None:
     text = path.read_text(encoding="utf-8")
     before, after = load_definition(text).program, load_definition(formatted(text)).program

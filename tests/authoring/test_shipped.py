@@ -8,6 +8,7 @@ import pytest
 
 from nexus.authoring.fmt import formatted
 from nexus.authoring.picture import draw
+from nexus.cli.definition_files import definition_files
 from tests.authoring.walking import MAX, ROOT, SHIPPED, SUE, shipped
 from tests.core.playing import DEFINITIONS, Play, refused
 
@@ -45,7 +46,7 @@ def test_its_diagram_in_the_docs_is_up_to_date(name: str) -> None:
 
 def test_every_definition_that_is_no_sample_is_walked_here() -> None:
     samples = {"sales-pipeline", "promo-funnel", "enterprise-crm", "enterprise-sm"}
-    assert {path.stem for path in DEFINITIONS.glob("*.json")} - samples == set(SHIPPED)
+    assert {path.stem for path in definition_files([DEFINITIONS])} - samples == set(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nexus.cli.definition_files import definition_files
 from nexus.core import DefinitionError, load_definition
 from nexus.core.language import (
     DOMAINS,
@@ -155,7 +156,7 @@ EVERYTHING: dict[str, Any] = {
         "self": {"from": "new", "to": "open", "on": "auto", "condition": {"expression": "data.a"}},
     },
 }
-GOOD = [EVERYTHING, *(json.loads(p.read_text()) for p in sorted(DEFINITIONS.glob("*.json")))]
+GOOD = [EVERYTHING, *(json.loads(p.read_text()) for p in definition_files([DEFINITIONS]))]
 
 SCRAPS = st.one_of(
     drawn.SCRAPS,

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from nexus.cli.definition_files import definition_files
 from nexus.core import (
     Compiled,
     DefinitionError,
@@ -332,7 +333,7 @@ TestInstances = Instances.TestCase
 
 # --- definitions -----------------------------------------------------------------------------
 
-SAMPLES = [json.loads(path.read_text()) for path in sorted(DEFINITIONS.glob("*.json"))]
+SAMPLES = [json.loads(path.read_text()) for path in definition_files([DEFINITIONS])]
 
 
 def read(text: str) -> None:
