@@ -114,12 +114,16 @@ class Trace:
         if self.instance is not None:
             self._rows = self._quiet()
         bare = self.bare.take(command)
-        assert answered == bare, (command, "platform and core")
+        if isinstance(command, Start | RetryIncident | SkipIncident) and bare[0] != "ok":
+            # What instance, or what incident, is meant the API says in words of its own.
+            assert answered[0] == bare[0], f"platform and core: {command}"
+        else:
+            assert answered == bare, f"platform and core: {command}"
         for row in self._rows[before:]:
             if row.event in _ENDED:
                 self.bare.take(_call_ended(row))
         simulated = self._simulate(command)
-        assert simulated == bare, (command, "simulator and core")
+        assert simulated == bare, f"simulator and core: {command}"
 
     def compare(self) -> None:
         """Events, rows, and what the receiver got: all the same."""
@@ -134,7 +138,7 @@ class Trace:
         identity = Identity(id=row.id, tenant=row.tenant, workflow_id=row.workflow_id)
         for state in (self.simulation.state, self.bare.state):
             assert timeless(snapshot(identity, self._program, state)) == timeless(stored)
-        received = {request.key: request.json() for request in self._receiver.requests}
+        received = {request.key: request.json for request in self._receiver.requests}
         made = {
             call.request.key: call.content["body"]
             for call in self.simulation.calls
