@@ -17,8 +17,9 @@ from nexus.core import DefinitionError, load_definition
 from nexus.core.errors import Problem
 from nexus.core.json_text import Positions
 from nexus.simulation.coverage import KINDS, Coverage, coverage_of
+from nexus.simulation.documents import DocumentError
 from nexus.simulation.playing import Failure, Played, play
-from nexus.simulation.reading import ScenarioError, read_scenarios
+from nexus.simulation.reading import read_scenarios
 from nexus.simulation.timeline import timeline
 
 ENDING = ".scenarios.json"
@@ -98,7 +99,7 @@ def tested(path: Path) -> Tested:
             )
         script = read(definition)
         program = load_definition(script, shown(definition)).program
-    except ScenarioError as error:
+    except DocumentError as error:
         return Tested(name, shown(definition), error.problems, (text, text))
     except DefinitionError as error:
         errors = tuple(one for one in error.problems if one.severity == "error")

@@ -22,9 +22,10 @@ from nexus.core.errors import DefinitionError
 from nexus.core.json_text import load
 from nexus.core.rows import first_stage, history_row
 from nexus.core.steps import ChannelStep
+from nexus.simulation.documents import DocumentError
 from nexus.simulation.generated import begin, generated_data, live, people_of
 from nexus.simulation.playing import Played, Refusal, play
-from nexus.simulation.reading import ScenarioError, read_scenarios
+from nexus.simulation.reading import read_scenarios
 from nexus.simulation.scenarios import ScenarioFile
 from nexus.simulation.simulator import START, Simulation, TooLong
 from nexus.simulation.timeline import Entry, timeline
@@ -186,7 +187,7 @@ def scenario_file(path: Path) -> ScenarioFile:
     text, name = read(path), shown(path)
     try:
         return read_scenarios(text, name)
-    except ScenarioError as error:
+    except DocumentError as error:
         for line in as_text(error.problems, text):
             print(line, file=sys.stderr)
         raise CommandFailed(f"{name}: these scenarios cannot be run") from None

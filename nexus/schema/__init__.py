@@ -1,4 +1,4 @@
-"""The JSON Schemas of definitions and of their scenarios, for editors and other tools.
+"""The JSON Schemas of definitions, their scenarios and populations, for editors and other tools.
 
 That of definitions says what form a definition has; what names refer to, and what conditions
 mean, only the compiler knows. A test holds the two equal.
@@ -6,7 +6,7 @@ mean, only the compiler knows. A test holds the two equal.
 
 from importlib import resources
 
-__all__ = ["MEDIA_TYPE", "definition_schema", "scenarios_schema"]
+__all__ = ["MEDIA_TYPE", "definition_schema", "population_schema", "scenarios_schema"]
 
 MEDIA_TYPE = "application/schema+json"
 
@@ -19,6 +19,11 @@ def definition_schema() -> str:
 def scenarios_schema() -> str:
     """The schema of `*.scenarios.json` files as JSON text, JSON Schema draft 2020-12."""
     return _text("scenarios")
+
+
+def population_schema() -> str:
+    """The schema of population files as JSON text, JSON Schema draft 2020-12."""
+    return _text("population")
 
 
 def _text(name: str) -> str:

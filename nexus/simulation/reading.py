@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from nexus.core.durations import DurationError, parse_duration
-from nexus.core.errors import DefinitionError, NexusError, Problem
-from nexus.core.json_text import Positions, check_data, load
-from nexus.core.schemas import DataSchema, compile_data_schema
 from nexus.core.state import Subject
 from nexus.schema import scenarios_schema
+from nexus.simulation.documents import located, read_document
 from nexus.simulation.scenarios import (
     SOMEONE,
     SUBJECT,
@@ -28,21 +23,9 @@ from nexus.simulation.scenarios import (
 )
 from nexus.simulation.simulator import START
 
-_PLACE = re.compile(r"^file[^:]*: ")
+CODE = "invalid_scenario"
 
 KINDS = ("do", "event", "complete", "retry", "skip", "add")
-
-
-class ScenarioError(NexusError):
-    """A file of scenarios cannot be run.
-
-    Attributes:
-        problems: All that was found, each with its place.
-    """
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(str(problem) for problem in problems))
 
 
 def read_scenarios(text: bytes, source: str) -> ScenarioFile:
@@ -53,60 +36,17 @@ def read_scenarios(text: bytes, source: str) -> ScenarioFile:
         source: The file's name, for messages.
 
     Raises:
-        ScenarioError: It is no JSON, or not what `scenarios.schema.json` says; or a time, an
+        DocumentError: It is no JSON, or not what `scenarios.schema.json` says; or a time, an
             order of times, a name used twice makes no sense.
     """
-    try:
-        document = load(text, source)
-    except DefinitionError as error:
-        raise ScenarioError(error.problems) from None
-    found = [*check_data(document), *_schema().validate({"file": document})]
-    if found:
-        raise _error(text, source, [_in_file(*one) for one in found])
-    assert isinstance(document, dict)
+    document = read_document(text, source, scenarios_schema, CODE)
     reader = _Reader()
     scenarios = reader.scenarios(document)
     if reader.found:
-        raise _error(text, source, reader.found)
+        raise located(text, source, CODE, reader.found)
     return ScenarioFile(
         source=source, text=text, definition=document.get("definition"), scenarios=scenarios
     )
-
-
-def _in_file(pointer: str, message: str) -> tuple[str, str]:
-    """A finding in what the schema was given: the document stands under `file` there."""
-    return pointer.removeprefix("/file"), _PLACE.sub("", message, count=1)
-
-
-def _error(text: bytes, source: str, found: list[tuple[str, str]]) -> ScenarioError:
-    positions = Positions(text)
-    problems = []
-    for pointer, message in found:
-        line, column = positions.value(pointer)
-        problems.append(
-            Problem("invalid_scenario", message, pointer, line=line, column=column, source=source)
-        )
-    return ScenarioError(tuple(problems))
-
-
-@lru_cache(maxsize=1)
-def _schema() -> DataSchema:
-    def report(code: str, pointer: str, message: str, **_rest: object) -> None:
-        raise AssertionError(f"scenarios.schema.json: {pointer}: {message} [{code}]")
-
-    # A schema of data describes an object's properties; the file is one.
-    whole = json.loads(scenarios_schema())
-    definitions = whole.pop("$defs")
-    for key in ("$id", "$schema"):
-        whole.pop(key)
-    wrapped = {
-        "type": "object",
-        "properties": {"file": whole},
-        "$defs": definitions,
-    }
-    schema = compile_data_schema(wrapped, "", report)
-    assert schema is not None
-    return schema
 
 
 class _Reader:
