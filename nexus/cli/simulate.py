@@ -23,8 +23,10 @@ from nexus.core.json_text import load
 from nexus.core.rows import first_stage, history_row
 from nexus.core.steps import ChannelStep
 from nexus.simulation.documents import DocumentError
-from nexus.simulation.generated import begin, generated_data, live, people_of
+from nexus.simulation.generated import generated_data, people_of
+from nexus.simulation.living import Living
 from nexus.simulation.playing import Played, Refusal, play
+from nexus.simulation.population import Population
 from nexus.simulation.reading import read_scenarios
 from nexus.simulation.scenarios import ScenarioFile
 from nexus.simulation.simulator import START, Simulation, TooLong
@@ -143,12 +145,13 @@ def free_run(
     rng = random.Random(seed)  # noqa: S311 - chance, not secrets
     made_up = generated_data(program.data_schema, rng)
     simulation = Simulation(program, channels=channels_for(program))
-    refused = begin(simulation, people, rng, {**made_up, **data})
-    if refused is not None:
-        who, rejected = refused
+    living = Living(simulation, Population(people=people), rng)
+    living.start({**made_up, **data})
+    if living.not_started is not None:
+        who, rejected = living.not_started
         raise CommandFailed(f"{who!r} cannot start it ({rejected.code}): {rejected.message}")
     try:
-        live(simulation, people, rng, START + until)
+        living.live(START + until)
     except TooLong as error:
         print(f"nexus: {error}", file=sys.stderr)
     return Run(f"seed {seed}", simulation, ())

@@ -1,33 +1,18 @@
-"""People, data and choices made up, where nobody has scripted them. Reproducible by the seed."""
+"""People and data made up, where nobody has scripted them. Reproducible by the seed."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from nexus.core.commands import (
-    Act,
-    Actor,
-    CompleteTask,
-    ReceiveEvent,
-    Start,
-    WireCommand,
-)
-from nexus.core.decide import can
-from nexus.core.errors import Rejected
 from nexus.core.program import Program, Stage
 from nexus.core.schemas import DataSchema
-from nexus.core.state import Record
-from nexus.core.steps import TaskStep, WaitForStep
-from nexus.simulation.scenarios import SUBJECT
-from nexus.simulation.simulator import START, Simulation
+from nexus.core.steps import TaskStep
+from nexus.simulation.simulator import START
 
 People = Mapping[str, tuple[str, ...]]
-
-MEAN_DELAY = timedelta(days=1)  # until somebody does something
-SYSTEM_EVENTS = "outside"
 
 _NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gina", "Hugo", "Ida", "Jon")
 
@@ -143,115 +128,3 @@ def _text(name: str, schema: Mapping[str, Any], rng: random.Random) -> str:
     text = person if name.endswith("name") else f"some {name}" if name else person
     text = text.ljust(schema.get("minLength", 0), ".")
     return text[: schema["maxLength"]] if "maxLength" in schema else text
-
-
-def begin(
-    simulation: Simulation, people: People, rng: random.Random, data: Mapping[str, object]
-) -> tuple[str, Rejected] | None:
-    """Start an instance by whoever may. Returns who was refused last, if nobody may."""
-    refused = None
-    for name in _shuffled(people, rng):
-        try:
-            actor = Actor(name, people[name])
-            simulation.give(Start(actor=actor, subject=SUBJECT, data=data))
-        except Rejected as rejected:
-            refused = (name, rejected)
-            if rejected.code != "forbidden":
-                return refused
-        else:
-            return None
-    return refused
-
-
-def live(simulation: Simulation, people: People, rng: random.Random, until: datetime) -> None:
-    """Let people and the world do, now and then, one of the things that they can.
-
-    Whatever can be done is as likely as anything else, on average within a day.
-
-    Args:
-        simulation: An instance that was started.
-        people: Who there is, with their roles.
-        rng: Where chance comes from.
-        until: When it ends, if it has not before.
-    """
-    while simulation.now < until and not simulation.state.ended:
-        options = list(_options(simulation, people, rng))
-        due = simulation.next_due()
-        if not options:
-            if due is None or due > until:
-                break
-            simulation.advance(due)
-            continue
-        wait = timedelta(seconds=round(rng.expovariate(len(options) / MEAN_DELAY.total_seconds())))
-        at = simulation.now + wait
-        if due is not None and due <= at:
-            simulation.advance(min(due, until))
-            continue
-        if at > until:
-            break
-        simulation.advance(at)
-        try:
-            simulation.give(rng.choice(options))
-        except Rejected:
-            # What it computes, or its made-up data, does not do: something else comes later.
-            continue
-    simulation.advance(until)
-
-
-def _options(simulation: Simulation, people: People, rng: random.Random) -> Iterator[WireCommand]:
-    """What somebody could do now, each by one who may."""
-    program, state = simulation.program, simulation.state
-    for record in state.records.values():
-        if record.stage is None or record.status != "open":
-            continue
-        exits = program.entities[record.entity].exits.get(record.stage)
-        for transition in exits.action if exits else ():
-            act = _by_someone(simulation, people, rng, transition.name, record)
-            if act is not None:
-                yield Act(
-                    actor=act.actor,
-                    action=transition.name,
-                    record=record.id,
-                    data=generated_data(transition.input, rng),
-                )
-        heard = dict.fromkeys(t.trigger.event for t in exits.event) if exits else {}
-        heard |= dict.fromkeys(_awaited(program, record))
-        for event in heard:
-            yield ReceiveEvent(
-                actor=Actor(SYSTEM_EVENTS, ("admin",)), event=event, record=record.id
-            )
-    for task in state.tasks.values():
-        record = state.records[task.record]
-        who = task.assignees or record.assignees
-        for name in _shuffled(people, rng):
-            if not who or name in who.users or set(people[name]) & set(who.roles):
-                yield CompleteTask(actor=Actor(name, people[name]), task=task.id)
-                break
-
-
-def _awaited(program: Program, record: Record) -> Iterator[str]:
-    assert record.stage is not None
-    run = program.entities[record.entity].stages[record.stage].run
-    if run is None or not record.running:
-        return
-    for step in run.by_path.values():
-        waits = isinstance(step, WaitForStep) and step.waiting not in record.run
-        if waits and record.run.get(step.path) == "running":
-            assert isinstance(step, WaitForStep)
-            yield step.event
-
-
-def _by_someone(
-    simulation: Simulation, people: People, rng: random.Random, action: str, record: Record
-) -> Act | None:
-    for name in _shuffled(people, rng):
-        act = Act(actor=Actor(name, people[name]), action=action, record=record.id)
-        if can(simulation.program, simulation.state, act, simulation.now)["allowed"]:
-            return act
-    return None
-
-
-def _shuffled(people: People, rng: random.Random) -> list[str]:
-    names = list(people)
-    rng.shuffle(names)
-    return names
