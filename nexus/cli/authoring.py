@@ -231,12 +231,12 @@ def fmt(
         raise typer.Exit(1)
 
 
-def compiled(path: Path, *, failing: int = 1) -> Compiled:
+def compiled(path: Path, *, failing: int = 1, text: bytes | None = None) -> Compiled:
     """A definition that can run; else its problems are told on stderr, and the command ends."""
     from nexus.cli.definition_files import read, shown
     from nexus.core import DefinitionError, load_definition
 
-    text = read(path)
+    text = read(path) if text is None else text
     try:
         return load_definition(text, shown(path))
     except DefinitionError as error:

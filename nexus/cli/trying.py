@@ -41,11 +41,24 @@ def simulate(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed makes up the same run.")] = 1,
     format_: Annotated[
-        Literal["table", "jsonl", "mermaid", "svg", "png"] | None,
+        Literal["table", "json", "jsonl", "mermaid", "svg", "png"] | None,
         typer.Option("--format", help="How to tell it.  [default: by OUT's ending, else table]"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="Where to write it.")
+    ] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Many runs, told as a funnel, times and load."),
+    ] = None,
+    population: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the many runs are like.")
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="OTHER", help="A second definition, run likewise.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="The funnel as a picture: .svg or .png.")
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also steps that begin, and calls that just succeed.")
@@ -76,11 +89,35 @@ def simulate(
         ".mmd": "mermaid",
         ".jsonl": "jsonl",
     }
+    length = None if until is None else duration_option(until, "--until")
+    if runs is not None:
+        from nexus.cli.population import simulate_many
+
+        alone = {"--data": data, "--people": people, "--scenario": scenario, "--output": output}
+        for option, given in alone.items():
+            if given is not None:
+                raise CommandFailed(f"{option} is for one run; many are described by --population")
+        if format_ not in (None, "table", "json"):
+            raise CommandFailed("many runs are told as --format table or json; --plot draws them")
+        simulate_many(
+            [file] if compare is None else [file, compare],
+            runs=runs,
+            seed=seed,
+            until=length or UNTIL,
+            population=population,
+            plot=plot,
+            format_="json" if format_ == "json" else "table",
+        )
+        return
+    for option, given in {"--population": population, "--compare": compare, "--plot": plot}.items():
+        if given is not None:
+            raise CommandFailed(f"{option} is for many runs: say how many with --runs")
+    if format_ == "json":
+        raise CommandFailed("one run is told as --format jsonl: a line for each thing")
     chosen: Format = format_ or endings.get(output.suffix.lower() if output else "", "table")
     if chosen == "png" and output is None and sys.stdout.isatty():
         raise CommandFailed("a PNG is nothing to read: say where to write it with --output FILE")
     program = compiled(file).program
-    length = None if until is None else duration_option(until, "--until")
     if scenario is None:
         if name:
             raise CommandFailed("--name is the name of a scenario: say where with --scenario FILE")
@@ -95,11 +132,11 @@ def simulate(
         return
     if data is not None or people is not None:
         raise CommandFailed("a scenario has its own data and people: leave out --data and --people")
-    runs = list(scenario_runs(program, scenario_file(scenario), name or (), length))
-    tell(runs, chosen, output, everything=everything)
+    played = list(scenario_runs(program, scenario_file(scenario), name or (), length))
+    tell(played, chosen, output, everything=everything)
     failures = [
         (run.title, failure.message)
-        for run in runs
+        for run in played
         if run.played is not None
         for failure in run.played.failures
     ]
