@@ -15,14 +15,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nexus.core.events import (
+    ActionTaken,
     AnyEvent,
+    ChannelFailed,
     ChannelRequested,
+    ChannelSucceeded,
     EventApplied,
     EventReceived,
     RecordCreated,
     StageEntered,
     StepEnded,
     StepStarted,
+    TaskCompleted,
     TaskOpened,
     TimerFired,
 )
@@ -137,17 +141,27 @@ def _branches(place: str, run: Run, step: Step) -> Iterator[Item]:
             pass
 
 
+# What a decision begins with.
+_CAUSES = (ActionTaken, ChannelFailed, ChannelSucceeded, EventReceived, TaskCompleted, TimerFired)
+
 # --- what was shown -----------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Visit:
-    """One visit of a record in a stage, as far as the events tell."""
+    """One visit of a record in a stage, as far as the events tell.
+
+    Attributes:
+        begun: Paths of the steps that were not skipped.
+        joined: Its run is over.
+        settled: Something happened after that, so automatic transitions had had their turn.
+    """
 
     entity: str
     stage: Stage
     begun: set[str]
     joined: bool
+    settled: bool = False
 
 
 class _Shown:
@@ -172,6 +186,9 @@ class _Shown:
 
     def _look(self, event: AnyEvent) -> None:
         record = event.record
+        if isinstance(event, _CAUSES):
+            for visit in self._visits.values():
+                visit.settled = visit.settled or visit.joined
         match event:
             case RecordCreated():
                 assert record is not None
@@ -216,7 +233,7 @@ class _Shown:
         exits = self._program.entities[visit.entity].exits.get(visit.stage.id)
         if exits is not None and visit.joined:
             for transition in exits.auto:
-                if transition is not by and transition.condition is not None:
+                if transition.condition is not None and (transition is not by or visit.settled):
                     self._found.add(_not_held(transition.name))
 
     def _begun(self, record: str | None, path: str) -> None:

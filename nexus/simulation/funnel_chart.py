@@ -13,7 +13,7 @@ from nexus.simulation.tally import StageLine, Tally, funnel
 
 _INK, _GREY = "#1f2933", "#7b8794"
 _COLOURS = (("#3b6fb6", "#a9c4e6"), ("#c9772c", "#efc9a3"))  # of each definition: bar, and p90
-_LEFT, _WIDTH, _GAP, _BAR, _TOP = 190.0, 300.0, 70.0, 14.0, 84.0
+_LEFT, _WIDTH, _GAP, _BAR, _TOP = 190.0, 300.0, 90.0, 14.0, 84.0
 
 
 @dataclass(frozen=True, slots=True)
