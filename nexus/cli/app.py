@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -158,15 +158,11 @@ def verify(
 
 
 @app.command()
-def schema(
-    kind: Annotated[
-        Literal["definition", "scenarios", "population"], typer.Argument(help="Of which files.")
-    ] = "definition",
-) -> None:
-    """Print the JSON Schema of definitions, scenarios or populations, for editors."""
+def schema() -> None:
+    """Print the JSON Schema of definitions, for editors."""
     from nexus.cli.schema import run_schema
 
-    run_schema(kind)
+    run_schema()
 
 
 @app.command()
