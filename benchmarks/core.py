@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from nexus.cli.definition_files import definition_files
 from nexus.core import Program, State, decide, evolve, load_definition, step
 from nexus.core.codec import Carried, decode_carried, encode_carried
 from nexus.core.commands import Act, Actor, Command, NewRecord, Start
@@ -144,7 +145,7 @@ def main() -> int:
     show("state to bytes", microseconds(lambda: encode_carried(Carried(full))))
     show("state from bytes", microseconds(lambda: decode_carried(carried)))
     print()
-    for path in sorted(DEFINITIONS.glob("*.json")):
+    for path in definition_files([DEFINITIONS]):
         text = path.read_bytes()
         show(f"load {path.name}", microseconds(partial(load_definition, text), 20))
     return 0 if good else 1

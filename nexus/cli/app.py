@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -158,11 +158,15 @@ def verify(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of definitions, for editors."""
+def schema(
+    kind: Annotated[
+        Literal["definition", "scenarios", "population"], typer.Argument(help="Of which files.")
+    ] = "definition",
+) -> None:
+    """Print the JSON Schema of definitions, scenarios or populations, for editors."""
     from nexus.cli.schema import run_schema
 
-    run_schema()
+    run_schema(kind)
 
 
 @app.command()

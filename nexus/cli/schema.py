@@ -1,12 +1,20 @@
-"""The JSON Schema of the definition language, on standard output."""
+"""The JSON Schemas of the files that authors write, on standard output."""
 
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
-from nexus.schema import definition_schema
+from nexus.schema import definition_schema, population_schema, scenarios_schema
+
+Kind = Literal["definition", "scenarios", "population"]
 
 
-def run_schema() -> None:
-    """Prints the schema and nothing else, so that it can be saved beside definitions."""
-    sys.stdout.write(definition_schema())
+def run_schema(kind: Kind) -> None:
+    """Prints a schema and nothing else, so that it can be saved beside definitions."""
+    schemas = {
+        "definition": definition_schema,
+        "scenarios": scenarios_schema,
+        "population": population_schema,
+    }
+    sys.stdout.write(schemas[kind]())
