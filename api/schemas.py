@@ -70,6 +70,53 @@ class StartBody(_Body):
     )
 
 
+class SimulationBody(_Body):
+    """A run on a virtual clock, of a stored definition or of one that comes along.
+
+    With `scenarios` these are played; without, people do what they may, by chance.
+    """
+
+    definition: Annotated[
+        Name | dict[str, Any],
+        Field(description="Id of a stored definition, or a definition itself."),
+    ]
+    version: Annotated[Name | None, Field(description="Of a stored one; the live one without.")] = (
+        None
+    )
+    scenarios: Annotated[
+        dict[str, Any] | None,
+        Field(description="What a file of scenarios has; see `nexus schema scenarios`."),
+    ] = None
+    data: Data = Field(default_factory=dict, description="The instance's; more is made up.")
+    people: Annotated[
+        dict[Name, list[Name]],
+        Field(description="Who there is, with roles; by default somebody for each role."),
+    ] = Field(default_factory=dict)
+    until: Annotated[str, Field(max_length=100, examples=["90 days"])] = "90 days"
+    seed: int = Field(default=1, description="The same gives the same run.")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "definition": "sales-pipeline",
+                    "scenarios": {
+                        "scenarios": [
+                            {
+                                "name": "a low score is refused",
+                                "given": {"data": {"score": 50}},
+                                "when": [
+                                    {"do": "qualify", "then": {"refused": "condition_not_met"}}
+                                ],
+                            }
+                        ]
+                    },
+                }
+            ]
+        }
+    )
+
+
 class ActionBody(_Body):
     """An action. `record` may be left out where exactly one is eligible."""
 
@@ -377,6 +424,103 @@ class Validated(BaseModel):
     id: str
     version: str
     warnings: list[Finding]
+
+
+class TimelineEntry(BaseModel):
+    """One thing that happened in a simulated run.
+
+    `since` is seconds from the start; `kind` is `event`, `refusal`, or `clock` for one that is set.
+    """
+
+    at: datetime
+    since: float
+    kind: Literal["event", "refusal", "clock"]
+    who: str
+    record: str | None
+    what: str
+    why: str
+    details: dict[str, Any]
+
+
+class SimulatedCall(BaseModel):
+    """A channel call that would have been made, with its content."""
+
+    channel: str
+    kind: Annotated[str | None, Field(description="None where it is not installed.")]
+    record: str
+    stage: str
+    step: str
+    with_: Annotated[Any, Field(alias="with")]
+    requested_at: datetime
+    ended_at: datetime | None
+    outcome: Literal["running", "done", "failed", "timed_out", "cancelled"]
+    code: str | None
+
+
+class SimulatedRecord(BaseModel):
+    """A record in the end."""
+
+    id: str
+    entity: str
+    stage: str | None
+    status: str
+    data: dict[str, Any]
+
+
+class SimulatedInstance(BaseModel):
+    """How a run stands in the end."""
+
+    status: str
+    state: str | None
+    data: dict[str, Any]
+    records: list[SimulatedRecord]
+
+
+class SimulatedDifference(BaseModel):
+    """What was expected, and what is."""
+
+    what: str
+    expected: Any
+    actual: Any
+
+
+class SimulatedFailure(BaseModel):
+    """Something that is not as a scenario has it; `pointer` into `scenarios`."""
+
+    pointer: str
+    message: str
+    at: datetime
+    differences: list[SimulatedDifference]
+
+
+class PlayedScenario(BaseModel):
+    """What came of one scenario."""
+
+    name: str
+    passed: bool
+    failures: list[SimulatedFailure]
+    timeline: list[TimelineEntry]
+
+
+class Covered(BaseModel):
+    """What scenarios have shown of one kind of thing."""
+
+    covered: int
+    of: int
+    missing: list[str]
+
+
+class Simulated(BaseModel):
+    """What came of a simulation: of one run by chance, or of scenarios."""
+
+    definition: str
+    version: str
+    timeline: list[TimelineEntry] | None = None
+    calls: list[SimulatedCall] | None = None
+    instance: SimulatedInstance | None = None
+    passed: bool | None = None
+    scenarios: list[PlayedScenario] | None = None
+    coverage: dict[Literal["stages", "transitions", "branches", "refusals"], Covered] | None = None
 
 
 class DefinitionEntry(BaseModel):

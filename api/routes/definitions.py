@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
@@ -16,8 +17,17 @@ from api.openapi import idempotent, problems
 from api.present import json_response, page, present_definition, present_definition_entry
 from api.problems import present_finding
 from api.routing import CallerOf, NexusRoute, ServicesOf
-from api.schemas import Definition, DefinitionEntry, Page, StoredDefinition, Validated
+from api.schemas import (
+    Definition,
+    DefinitionEntry,
+    Page,
+    Simulated,
+    SimulationBody,
+    StoredDefinition,
+    Validated,
+)
 from api.services import Services
+from api.simulating import length_of, simulated
 from api.versions import to_read
 from nexus.core.compiler import Compiled, load_definition
 from storage import definitions
@@ -120,6 +130,43 @@ async def validate(request: Request, caller: CallerOf, services: ServicesOf) -> 
             "warnings": [present_finding(warning) for warning in compiled.warnings],
         }
     )
+
+
+@router.post(
+    "/simulate",
+    summary="Try a definition out on a virtual clock",
+    response_model=Simulated,
+    response_model_exclude_unset=True,
+    responses=problems(
+        "forbidden",
+        "not_found",
+        "conflict",
+        "ambiguous",
+        "too_large",
+        "invalid_data",
+        "invalid_definition",
+        "invalid_json",
+    ),
+)
+async def simulate(body: SimulationBody, caller: CallerOf, services: ServicesOf) -> Response:
+    """Play scenarios, or one run in which people do what they may; nothing is stored or sent.
+
+    With `scenarios`, the answer has `passed`, each scenario with its failures and timeline, and
+    what they cover; without, the timeline, the calls that would have been made, and how the
+    instance stands in the end.
+    """
+    until = length_of(body)
+    if isinstance(body.definition, str):
+        found = await services.database.read(caller.tenant, to_read, body.definition, body.version)
+        text = found.text.encode()
+    else:
+        text = msgspec.json.encode(body.definition)
+    compiled = await _compile(text, caller, services)
+    # In a thread: thousands of events take longer than other requests should wait.
+    answer = await to_thread.run_sync(
+        simulated, compiled.program, body, services.channels, caller.tenant, until
+    )
+    return json_response(answer)
 
 
 async def _compile(text: bytes, caller: Caller, services: Services) -> Compiled:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from nexus.cli.failures import CommandFailed
-from nexus.cli.simulate import as_json, channels_for, since_text, wide_console
+from nexus.cli.simulate import channels_for, since_text, wide_console
 from nexus.core import DefinitionError, load_definition
 from nexus.core.errors import Problem
 from nexus.core.json_text import Positions
@@ -20,6 +19,7 @@ from nexus.simulation.coverage import KINDS, Coverage, coverage_of
 from nexus.simulation.documents import DocumentError
 from nexus.simulation.playing import Failure, Played, play
 from nexus.simulation.reading import read_scenarios
+from nexus.simulation.reports import coverage_document, scenario_document
 from nexus.simulation.timeline import timeline
 
 ENDING = ".scenarios.json"
@@ -242,38 +242,4 @@ def _file(one: Tested) -> dict[str, object]:
         "problems": [asdict(problem) for problem in one.problems],
         "scenarios": [scenario_document(played, positions) for played in one.played],
         "coverage": None if one.coverage is None else coverage_document(one.coverage),
-    }
-
-
-def scenario_document(played: Played, positions: Positions | None = None) -> dict[str, object]:
-    """What came of a scenario, as JSON."""
-    return {
-        "name": played.scenario.name,
-        "passed": played.passed,
-        "failures": [_failure(failure, positions) for failure in played.failures],
-        "timeline": [as_json(entry) for entry in timeline(played.simulation, played.refusals)],
-    }
-
-
-def _failure(failure: Failure, positions: Positions | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "pointer": failure.pointer,
-        "message": failure.message,
-        "at": failure.at.isoformat(),
-        "differences": [asdict(difference) for difference in failure.differences],
-    }
-    if positions is not None:
-        found["line"], found["column"] = positions.value(failure.pointer)
-    return found
-
-
-def coverage_document(coverage: Coverage) -> Mapping[str, object]:
-    """What was covered, as JSON."""
-    return {
-        kind: {
-            "covered": coverage.of(kind)[0],
-            "of": coverage.of(kind)[1],
-            "missing": [item.name for item in coverage.missing if item.kind == kind],
-        }
-        for kind in KINDS
     }

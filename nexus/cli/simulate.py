@@ -28,6 +28,7 @@ from nexus.simulation.living import Living
 from nexus.simulation.playing import Played, Refusal, play
 from nexus.simulation.population import Population
 from nexus.simulation.reading import read_scenarios
+from nexus.simulation.reports import entry_document
 from nexus.simulation.scenarios import ScenarioFile
 from nexus.simulation.simulator import START, Simulation, TooLong
 from nexus.simulation.timeline import Entry, timeline
@@ -256,7 +257,7 @@ def _as_text(runs: Sequence[Run], format_: Format, everything: bool, output: Pat
             entries = timeline(run.simulation, run.refusals, everything=everything)
             if format_ == "jsonl":
                 for entry in entries:
-                    line = {"run": run.title, **as_json(entry)}
+                    line = {"run": run.title, **entry_document(entry)}
                     console.out(json.dumps(line, ensure_ascii=False), highlight=False)
             else:
                 _print_table(console, run, entries)
@@ -267,20 +268,6 @@ def wide_console(*, record: bool = False) -> Console:
     """Where tables go: as wide as the terminal, and wide enough where there is none."""
     terminal = sys.stdout.isatty() and not record
     return Console(width=None if terminal else 140, no_color=not terminal, highlight=False)
-
-
-def as_json(entry: Entry) -> dict[str, object]:
-    """A line of a timeline, for a program."""
-    return {
-        "at": entry.at.isoformat(),
-        "since": round(entry.since.total_seconds(), 6),
-        "kind": entry.kind,
-        "who": entry.who,
-        "record": entry.record,
-        "what": entry.what,
-        "why": entry.why,
-        "details": dict(entry.details),
-    }
 
 
 _STYLES = {"refusal": "red", "clock": "dim"}

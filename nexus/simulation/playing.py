@@ -95,6 +95,7 @@ def play(
     channels: Channels | None = None,
     until: timedelta | None = None,
     most_events: int = MOST_EVENTS,
+    tenant: str = "simulated",
 ) -> Played:
     """Run a scenario.
 
@@ -105,11 +106,12 @@ def play(
         until: How far time goes on after the last that happens, from the start; None for no
             further.
         most_events: How many events it may have.
+        tenant: Whose channels are meant.
 
     Returns:
         What came of it; after the first failure of what happens nothing further is done.
     """
-    return _Playing(program, scenario, channels, most_events).played(until)
+    return _Playing(program, scenario, channels, most_events, tenant).played(until)
 
 
 def named_step(run: Run | None, path: str) -> str:
@@ -123,7 +125,12 @@ def named_step(run: Run | None, path: str) -> str:
 
 class _Playing:
     def __init__(
-        self, program: Program, scenario: Scenario, channels: Channels | None, most_events: int
+        self,
+        program: Program,
+        scenario: Scenario,
+        channels: Channels | None,
+        most_events: int,
+        tenant: str,
     ) -> None:
         self._program = program
         self._scenario = scenario
@@ -134,6 +141,7 @@ class _Playing:
             answering=Answers(program, self._given.answers),
             channels=channels,
             most_events=most_events,
+            tenant=tenant,
         )
         self._played = Played(scenario=scenario, simulation=simulation)
         self._seen_calls = 0
