@@ -209,6 +209,10 @@ class Run:
     events: frozenset[str] = frozenset()
     heard: Mapping[str, str] = field(default_factory=dict)
 
+    def name_of(self, path: str) -> str:
+        """The name of the step of a path; the path itself where it has none."""
+        return next((name for name, where in self.paths.items() if where == path), path)
+
 
 def children(step: Step) -> tuple[Step, ...]:
     """The steps directly below one, in document order."""

@@ -33,7 +33,7 @@ from nexus.core.events import (
 from nexus.core.program import Program, Stage, Transition
 from nexus.core.state import RUN_ROOT
 from nexus.core.steps import GatewayStep, Run, Step, WaitForStep
-from nexus.simulation.playing import Played, named_step
+from nexus.simulation.playing import Played
 
 Kind = Literal["stages", "transitions", "branches", "refusals"]
 KINDS: tuple[Kind, ...] = ("stages", "transitions", "branches", "refusals")
@@ -120,7 +120,7 @@ def _refusal(action: str, code: str) -> Item:
 
 
 def _branch(place: str, run: Run, step: Step, what: str) -> Item:
-    return Item("branches", f"{place}, {named_step(run, step.path)}: {what}")
+    return Item("branches", f"{place}, {run.name_of(step.path)}: {what}")
 
 
 def _branches(place: str, run: Run, step: Step) -> Iterator[Item]:

@@ -80,7 +80,7 @@ class _Seen:
     def step_name(self, record: str, stage: str, path: str) -> str:
         run = self.program.entities[self.state.records[record].entity].stages[stage].run
         assert run is not None
-        return next((name for name, where in run.paths.items() if where == path), path)
+        return run.name_of(path)
 
     # --- what a `then` can name -------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from nexus.core.commands import (
 from nexus.core.errors import Rejected, nearest
 from nexus.core.program import Program
 from nexus.core.reasons import several
-from nexus.core.steps import ChannelStep, Retry, Run
+from nexus.core.steps import ChannelStep, Retry
 from nexus.simulation.expectations import Difference, differences
 from nexus.simulation.reading import when_of
 from nexus.simulation.scenarios import Given, Happening, Scenario, ScriptedAnswer
@@ -112,15 +112,6 @@ def play(
         What came of it; after the first failure of what happens nothing further is done.
     """
     return _Playing(program, scenario, channels, most_events, tenant).played(until)
-
-
-def named_step(run: Run | None, path: str) -> str:
-    """The name of a step, else its path."""
-    if run is not None:
-        for name, where in run.paths.items():
-            if where == path:
-                return name
-    return path
 
 
 class _Playing:
@@ -283,7 +274,9 @@ class _Playing:
         record = self._played.simulation.state.records[record_id]
         stage = stage or record.stage
         assert stage is not None
-        return named_step(self._program.entities[record.entity].stages[stage].run, path)
+        run = self._program.entities[record.entity].stages[stage].run
+        assert run is not None
+        return run.name_of(path)
 
 
 class _NoneFits(Exception):  # never leaves this file
@@ -347,7 +340,7 @@ class Answers:
         assert run is not None
         step = run.by_path[request.step]
         assert isinstance(step, ChannelStep)
-        names = (request.step, named_step(run, request.step))
+        names = (request.step, run.name_of(request.step))
         for index, answer in enumerate(self._answers):
             if (
                 answer.channel in (None, request.channel)

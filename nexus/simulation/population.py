@@ -21,7 +21,6 @@ from nexus.simulation.distributions import (
 )
 from nexus.simulation.documents import located, read_document
 from nexus.simulation.generated import People, generated_data, people_of
-from nexus.simulation.playing import named_step
 from nexus.simulation.simulator import Answer
 
 CODE = "invalid_population"
@@ -139,7 +138,8 @@ class ChanceAnswering:
     def _name(self, request: CallRequest) -> str:
         entity = request.record.rpartition("-")[0]
         run = self._program.entities[entity].stages[request.stage].run
-        return named_step(run, request.step)
+        assert run is not None
+        return run.name_of(request.step)
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from storage.history import list_history
 from storage.instances import get
 from storage.scope import reading
 from tests.platform.company import Company
+from tests.support.histories import call_ended
 from tests.support.processes import wait_until
 from tests.support.receiver import Receiver
 
@@ -127,7 +128,7 @@ class Trace:
             assert answered == bare, f"platform and core: {command}"
         for row in self._rows[before:]:
             if row.event in _ENDED:
-                self.bare.take(_call_ended(row))
+                self.bare.take(call_ended(row))
         simulated = self._simulate(command)
         assert simulated == bare, f"simulator and core: {command}"
 
@@ -251,7 +252,7 @@ class Trace:
         ends = [row for row in self._rows if row.event in _ENDED and row.payload["call"] == path]
         row = ends[made]
         due = self._base + timedelta(microseconds=row.seq)
-        ended = _call_ended(row)
+        ended = call_ended(row)
         if ended.outcome == "cancelled":
             return Answer(after=due - self.simulation.now, when_cancelled="ends_in_time")
         return Answer(
@@ -270,14 +271,6 @@ class Trace:
 
 def _named(more: Mapping[str, object], **body: object) -> dict[str, object]:
     return {**body, **{key: value for key, value in more.items() if value is not None}}
-
-
-def _call_ended(row: HistoryRow) -> CallEnded:
-    facts = dict(row.payload)
-    if row.event == "channel_succeeded":
-        facts["outcome"] = "done"
-    names = ("call", "outcome", "response", "code", "message", "attempts")
-    return CallEnded(**{name: facts[name] for name in names if name in facts})  # type: ignore[arg-type]
 
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.]*(Z|\+00:00)?")

@@ -32,6 +32,7 @@ from nexus.core.incidents import lingers
 from nexus.core.projection import HistoryRow
 from nexus.core.rows import history_row
 from nexus.core.state import Subject
+from tests.support.histories import call_ended
 from tests.workflows.channels import ScriptedChannels
 from tests.workflows.harness import ADMIN, ANN, BOB, Harness, eventually
 from workflows.contract import COMMAND
@@ -159,15 +160,7 @@ class BareCore:
                 return bool(said)
 
             await eventually(ended, what="the end of a call")
-            assert self.take(_call_ended(said[0])) == "ok"
-
-
-def _call_ended(row: HistoryRow) -> CallEnded:
-    facts = dict(row.payload)
-    if row.event == "channel_succeeded":
-        facts["outcome"] = "done"
-    names = ("call", "outcome", "response", "code", "message", "attempts")
-    return CallEnded(**{name: facts[name] for name in names if name in facts})  # type: ignore[arg-type]
+            assert self.take(call_ended(said[0])) == "ok"
 
 
 _PROGRAM = load_definition(DEFINITION).program
