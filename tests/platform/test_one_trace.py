@@ -270,6 +270,26 @@ def test_all_shells_do_the_same_with(name: str, platform: Platform, engine: Engi
             trace.take(settled(command, trace))
 
 
+def test_clocks_fire_in_all_shells(platform: Platform, engine: Engine) -> None:
+    """What waits, what waits in vain, and what moves on by itself; R7: after the join."""
+    run = [
+        {"sequence": [{"wait": "1s"}, {"set": {"waited": "true"}}]},
+        {"waitFor": {"event": "opened", "timeout": "1.5s", "else": {"set": {"silent": "true"}}}},
+        {"wait": "3s"},
+    ]
+    document = running(run)
+    document["transitions"] |= {
+        "hurry": {"from": "busy", "to": "won", "on": {"after": "2s"}, "condition": "data.silent"},
+        "forget": {"from": "won", "to": "lost", "on": {"after": "1s"}},
+    }
+    with traced(platform, engine, document) as trace:
+        trace.take(START)
+        trace.take(act("go"))
+        trace.elapse(6)
+        assert trace.bare.state.status == "completed"
+        assert trace.bare.state.records["lead-1"].stage == "lost"
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_all_shells_do_the_same_with_what_ships(
     name: str, platform: Platform, engine: Engine
@@ -309,6 +329,7 @@ def can_run(document: dict[str, Any]) -> bool:
 def test_all_shells_do_the_same_with_whatever_is_drawn(
     platform: Platform, engine: Engine, document: dict[str, Any], data: st.DataObject
 ) -> None:
+    note(f"NEXUS_TRACE_SEED={SEED}")
     note(json.dumps(document, indent=2))
     assume(can_run(document))
     with traced(platform, engine, document) as trace:
