@@ -158,13 +158,15 @@ def _lognormal(written: Mapping[str, Any], unit: Unit) -> Draw:
     if median <= 0 or deviation < 0:
         raise DistributionError("a median is above 0, and a deviation not negative", "lognormal")
     middle = math.log(median)
-    return lambda rng: rng.lognormvariate(middle, deviation)
+    # What is larger than any float is as good as the largest power.
+    return lambda rng: math.exp(min(rng.normalvariate(middle, deviation), 700.0))
 
 
-def _choice(written: Mapping[str, Any], _unit: Unit) -> Draw:
+def _choice(written: Mapping[str, Any], unit: Unit) -> Draw:
     given = written["choice"]
     if isinstance(given, list) and given:
-        return lambda rng: rng.choice(given)
+        listed = [_option(one, unit) for one in given]
+        return lambda rng: rng.choice(listed)
     if not isinstance(given, Mapping) or not given:
         raise DistributionError(
             "'choice' takes a list, or an object of options and their weights", "choice"
@@ -172,8 +174,18 @@ def _choice(written: Mapping[str, Any], _unit: Unit) -> Draw:
     weights = [_number(weight) for weight in given.values()]
     if min(weights) < 0 or sum(weights) <= 0:
         raise DistributionError("weights are not negative, and not all 0", "choice")
-    options = list(given)
+    options = [_option(one, unit) for one in given]
     return lambda rng: rng.choices(options, weights)[0]
+
+
+def _option(written: Any, unit: Unit) -> object:
+    """Any value at all, unless it has to be a duration."""
+    if unit is _number:
+        return written
+    try:
+        return unit(written)
+    except DistributionError as error:
+        raise DistributionError(error.message, "choice") from None
 
 
 def _maybe(written: Mapping[str, Any], unit: Unit) -> Draw:

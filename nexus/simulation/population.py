@@ -202,12 +202,17 @@ class _Reader:
         entity = document.get("entity")
         if entity is not None and entity not in program.entities:
             self.found.append(("/entity", f"there is no entity {entity!r}"))
+        there = set(people_of(program) if people is None else people)
         for key in ("actions", "events"):
             for name, doing in document.get(key, {}).items():
-                who = doing.get("by")
-                if who is not None and people is not None and who not in people:
-                    place = f"/{key}/{escape_pointer(name)}/by"
-                    self.found.append((place, f"{who!r} is not among 'people'"))
+                self._somebody(doing, f"/{key}/{escape_pointer(name)}", there)
+        self._somebody(document.get("tasks", {}), "/tasks", there)
+
+    def _somebody(self, doing: Mapping[str, Any], pointer: str, people: set[str]) -> None:
+        who = doing.get("by")
+        if who is not None and who not in people:
+            named = ", ".join(sorted(people)) or "nobody"
+            self.found.append((f"{pointer}/by", f"{who!r} is not among the people: {named}"))
 
     def _known(self, key: str, document: Mapping[str, Any], known: set[str], what: str) -> None:
         for name in document.get(key, {}):

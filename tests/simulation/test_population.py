@@ -94,6 +94,11 @@ def test_delays_are_durations_and_never_negative() -> None:
         timedelta(),
         timedelta(hours=1),
     }
+    weighted = delay_of({"choice": {"1h": 1, "2 days": 1}})
+    assert {weighted(rng) for _ in range(50)} == {timedelta(hours=1), timedelta(days=2)}
+    assert {delay_of({"choice": ["3h"]})(rng)} == {timedelta(hours=3)}
+    wild = delay_of({"lognormal": ["1h", 5_000]})
+    assert all(wild(rng) <= timedelta(days=3_653) for _ in range(50))
 
 
 @pytest.mark.parametrize(
@@ -225,6 +230,9 @@ def test_progress_is_told() -> None:
             "/actions/qualify/by",
             "not among",
         ),
+        ({"actions": {"qualify": {"by": "eve"}}}, "/actions/qualify/by", "not among"),
+        ({"people": {"ann": []}, "tasks": {"by": "eve"}}, "/tasks/by", "the people: ann"),
+        ({"tasks": {"delay": {"choice": ["1h", "soon"]}}}, "/tasks/delay/choice", "soon"),
         ({"answers": [{"delay": {"normal": [1]}}]}, "/answers/0/delay/normal", "list of two"),
         ({"nonsense": 1}, "/nonsense", "unknown field"),
     ],
