@@ -33,6 +33,7 @@ from nexus.simulation.timeline import timeline
 
 # Of one request, so that it takes a second or two at most.
 MOST_EVENTS = 10_000
+MOST_DETAILS = 20_000  # bytes of what one line of a timeline says
 
 
 def length_of(body: SimulationBody) -> timedelta:
@@ -89,7 +90,7 @@ def _scenarios(
         played.append(one)
     return {
         "passed": all(one.passed for one in played),
-        "scenarios": [scenario_document(one) for one in played],
+        "scenarios": [scenario_document(one, most=MOST_DETAILS) for one in played],
         "coverage": coverage_document(coverage_of(program, played)),
     }
 
@@ -113,8 +114,8 @@ def _by_chance(
         raise invalid_data(str(error), located("/definition", str(error))) from None
     state = simulation.state
     return {
-        "timeline": [entry_document(entry) for entry in timeline(simulation)],
-        "calls": [call_document(call) for call in simulation.calls],
+        "timeline": [entry_document(entry, MOST_DETAILS) for entry in timeline(simulation)],
+        "calls": [call_document(call, MOST_DETAILS) for call in simulation.calls],
         "instance": {
             "status": state.status,
             "state": first_stage(state),

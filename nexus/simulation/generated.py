@@ -14,6 +14,9 @@ from nexus.simulation.simulator import START
 
 People = Mapping[str, tuple[str, ...]]
 
+# A schema may ask for more than anybody wants to make up; then what is made up is refused.
+MOST_ITEMS, MOST_TEXT = 100, 10_000
+
 _NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gina", "Hugo", "Ida", "Jon")
 
 
@@ -64,7 +67,7 @@ def _value(name: str, schema: Any, rng: random.Random) -> object:
         return None
     if "const" in schema:
         return schema["const"]
-    if "enum" in schema:
+    if schema.get("enum"):
         return rng.choice(schema["enum"])
     kind = schema.get("type")
     if isinstance(kind, list):
@@ -76,7 +79,8 @@ def _value(name: str, schema: Any, rng: random.Random) -> object:
             return rng.random() < 0.5
         case "array":
             items = schema.get("items", {})
-            return [_value(name, items, rng) for _ in range(max(1, schema.get("minItems", 1)))]
+            count = min(max(1, schema.get("minItems", 1)), MOST_ITEMS)
+            return [_value(name, items, rng) for _ in range(count)]
         case "null":
             return None
         case "object":
@@ -126,5 +130,5 @@ def _text(name: str, schema: Mapping[str, Any], rng: random.Random) -> str:
             return f"{rng.getrandbits(128):032x}"
     # Words that say what they stand for, so that a person sees it in a mail.
     text = person if name.endswith("name") else f"some {name}" if name else person
-    text = text.ljust(schema.get("minLength", 0), ".")
+    text = text.ljust(min(schema.get("minLength", 0), MOST_TEXT), ".")
     return text[: schema["maxLength"]] if "maxLength" in schema else text

@@ -38,6 +38,17 @@ BODIES: dict[str, Any] = {
     "/v1/incidents/{instance}-7/retry": {"comment": "x"},
     "/v1/incidents/{instance}-7/skip": {"comment": "x"},
     "/v1/definitions/lead-outreach/activate": {"version": "9.9.9"},
+    "/v1/definitions/simulate": {
+        "definition": OUTREACH,
+        "scenarios": {
+            "given": {"people": {"ann": ["sales"]}, "answers": [{"step": "crm", "times": 1}]},
+            "scenarios": [{"name": "a", "when": [{"at": "1h", "do": "reach_out", "data": {}}]}],
+        },
+        "data": {"name": "Lea"},
+        "people": {"ann": ["sales"]},
+        "until": "2 days",
+        "seed": 3,
+    },
     "/v1/definitions/lead-outreach/retire": {"version": "9.9.9"},
 }
 ODD = st.one_of(

@@ -97,6 +97,16 @@ def test_a_definition_that_goes_in_circles_is_not_run_for_ever(api: ServedApi) -
     assert [scenario["passed"] for scenario in told["scenarios"]] == [False, False]
 
 
+def test_data_that_is_large_is_left_out_of_the_answer(api: ServedApi) -> None:
+    definition = {"id": "x", "entities": {"lead": {"stages": ["new"]}}}
+    told = simulated(api, definition=definition, data={"text": "x" * 50_000}, people={"ann": []})
+    assert told["timeline"][0]["details"] == {"dropped": "50,047 bytes"}
+    asking = {**definition, "dataSchema": {"text": {"type": "string", "minLength": 10**9}}}
+    asking["dataSchema"]["text"]["required"] = True  # type: ignore[index]
+    with api.client() as ann:
+        check(ann.post(PATH, json={"definition": asking}), 422, "invalid_data")
+
+
 def test_nothing_is_stored(api: ServedApi) -> None:
     simulated(api, definition={**LEAD, "id": "only-tried"})
     with api.client("root", roles=("admin",)) as root:
