@@ -43,7 +43,8 @@ def guide(name: str, kind: Kind, path: str) -> str:
         "Next:\n\n"
         f"  nexus validate {path}     # what is wrong or odd, with its place\n"
         f"  nexus explain {path}      # the same in plain sentences\n"
-        f"  nexus diagram {path}      # the same as a picture\n\n"
+        f"  nexus diagram {path}      # the same as a picture\n"
+        f"  nexus simulate {path}     # a run on a virtual clock; nothing is sent\n\n"
         "Saved into the definitions folder, it is live for new instances at once.\n"
     )
 

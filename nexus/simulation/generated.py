@@ -103,7 +103,9 @@ def _object(schema: Mapping[str, Any], rng: random.Random) -> dict[str, object]:
 
 def _number(schema: Mapping[str, Any], rng: random.Random, *, whole: bool) -> float:
     least = schema.get("minimum", schema.get("exclusiveMinimum", 0))
-    most = schema.get("maximum", schema.get("exclusiveMaximum", max(100, least * 2 + 100)))
+    # Nobody said how large: now and then tens, now and then thousands.
+    most = schema.get("maximum", schema.get("exclusiveMaximum"))
+    most = max(least, 0) + 10 ** rng.randint(1, 4) if most is None else most
     number = rng.randint(int(least), max(int(least), int(most)))
     if "exclusiveMinimum" in schema:
         number = max(number, int(least) + 1)
