@@ -64,6 +64,10 @@ def channels_for(program: Program) -> Channels | None:
     from importlib.util import find_spec
 
     if not (find_spec("liquid") and find_spec("pydantic")):
+        print(
+            "nexus: contents of channels are not rendered: pip install 'nexus[channels]'",
+            file=sys.stderr,
+        )
         return None
     from nexus.channels import load_channels
 
