@@ -17,6 +17,9 @@ People = Mapping[str, tuple[str, ...]]
 # A schema may ask for more than anybody wants to make up; then what is made up is refused.
 MOST_ITEMS, MOST_TEXT = 100, 10_000
 
+# What a text of that name holds, where its schema does not say.
+_FORMATS = {"email": "email", "mail": "email", "url": "uri"}
+
 _NAMES = ("Ann", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gina", "Hugo", "Ida", "Jon")
 
 
@@ -115,7 +118,7 @@ def _number(schema: Mapping[str, Any], rng: random.Random, *, whole: bool) -> fl
 def _text(name: str, schema: Mapping[str, Any], rng: random.Random) -> str:
     person = rng.choice(_NAMES)
     at = START + timedelta(minutes=rng.randrange(365 * 24 * 60))
-    match schema.get("format"):
+    match schema.get("format") or _FORMATS.get(name.rpartition("_")[2]):
         case "email" | "idn-email":
             return f"{person.lower()}{rng.randrange(1000)}@example.com"
         case "date-time":
