@@ -17,7 +17,7 @@ from nexus.cli.failures import CommandFailed
 from nexus.cli.orphans import dies_with_parent
 from nexus.cli.ports import LOOPBACK, free_port, require_free
 from nexus.cli.progress import progress, say
-from nexus.cli.serve import SUPERVISED
+from nexus.cli.supervised import SUPERVISED
 from nexus.cli.supervisor import Child, ChildSpec, Supervisor
 from nexus.cli.temporal_binary import find_temporal
 from nexus.cli.temporal_server import retention_command, server_command

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from nexus.channels import Channels
 
-# Set for the children of `nexus dev`, which ends them itself and in order: Ctrl-C reaches the
-# whole process group, and is not for them.
-SUPERVISED = "NEXUS_SUPERVISED"
-
 # Longer than the pauses of clients and of load balancers, which keep a minute.
 KEEP_ALIVE = 75
 CONNECT_PAUSE = 1.0
@@ -206,9 +202,8 @@ def on_end(act: Callable[[], object]) -> None:
     """Does something once this process is asked to end."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, act)
-    if os.environ.get(SUPERVISED):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    else:
+    # A part of `nexus dev` ignores Ctrl-C from its first moment on.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGINT, act)
 
 
