@@ -39,7 +39,6 @@ from nexus.core.state import Subject
 from nexus.simulation.disguise import Disguise
 from nexus.simulation.generated import people_of
 from nexus.simulation.lived import Lived, lived
-from nexus.simulation.playing import named_step
 from nexus.simulation.simulator import Answer, Simulation, TooLong
 
 if TYPE_CHECKING:
@@ -268,7 +267,7 @@ class _Telling:
     def _step(self, record: str, stage: str | None, path: str) -> str:
         entity = self._program.entities.get(record.rpartition("-")[0])
         known = entity.stages.get(stage or "") if entity else None
-        return named_step(known.run if known else None, path)
+        return known.run.name_of(path) if known and known.run else path
 
     def _incident(
         self, lived: str, call: Mapping[str, Any] | None, cause: str = ""

@@ -124,7 +124,8 @@ def test_nobody_is_named_and_what_the_definition_names_stays() -> None:
     text, again = told(life.program, document, life)
     for personal in ("Cleo", "Miller", "corp.com", "4711", "ann@", '"max"', "keen"):
         assert personal not in text
-    data = again.simulation.state.data | again.simulation.state.records["lead-1"].data
+    state = again.simulation.state
+    data = {**state.data, **state.records["lead-1"].data}
     assert data["source"] == "fair"
     assert data["born"] == "1990-02-03"
     assert data["size"] == 7
