@@ -12,6 +12,11 @@ from tests.support.processes import wait_until
 from tests.support.receiver import Receiver
 
 
+def patient(receiver: Receiver, name: str) -> dict[str, object]:
+    """A step that calls a webhook and has the time of a busy machine."""
+    return {**webhook(receiver, name), "timeout": "30s"}
+
+
 def test_what_was_lived_is_told_and_passes(
     company: Company, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -19,8 +24,8 @@ def test_what_was_lived_is_told_and_passes(
     company.define(
         {
             "sequence": [
-                {"parallel": [webhook(receiver, "one"), webhook(receiver, "two")]},
-                webhook(receiver, "gone"),
+                {"parallel": [patient(receiver, "one"), patient(receiver, "two")]},
+                patient(receiver, "gone"),
                 {"wait": "1s"},
                 call,
             ]
@@ -29,8 +34,13 @@ def test_what_was_lived_is_told_and_passes(
     receiver.on("/one", web.answer(503), web.answer(body={"owner": "Cleo Miller"}))
     receiver.on("/gone", web.answer(410), web.answer())
     instance = company.reach(name="Cleo Miller", email="cleo@corp.com", size=7)
-    wait_until(company.incidents, seconds=PATIENCE, what="the incident")
-    company.settle(company.incidents()[0]["id"], "retry", comment="Cleo is back")
+
+    def gone() -> list[str]:
+        # On a busy machine others may fail as well, for lack of time.
+        return [one["id"] for one in company.incidents() if one["code"] == "refused_by_receiver"]
+
+    wait_until(gone, seconds=PATIENCE, what="the incident")
+    company.settle(gone()[0], "retry", comment="Cleo is back")
     path = f"/v1/instances/{instance}"
     wait_until(lambda: company.client.get(path).json()["tasks"], seconds=PATIENCE, what="the task")
     environment = company.platform.environment
@@ -64,7 +74,7 @@ def test_what_was_lived_is_told_and_passes(
 
 
 def test_one_that_was_cancelled_amid_a_call_passes(company: Company, receiver: Receiver) -> None:
-    company.define([webhook(receiver, "slow")])
+    company.define([patient(receiver, "slow")])
     receiver.on("/slow", web.hang())
     instance = company.reach(name="Cleo")
     receiver.wait_until(lambda one: bool(one.to("/slow")))
