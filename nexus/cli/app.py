@@ -158,6 +158,21 @@ def verify(
 
 
 @app.command()
+def scenario(
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="Its id.")],
+    tenant: Annotated[str, typer.Option(metavar="T", help="Whose instance.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
+    ] = None,
+    data_dir: _DataDir = None,
+) -> None:
+    """Write a scenario from an instance's history, with personal values replaced, and play it."""
+    from nexus.cli.scenario import run_scenario
+
+    run_scenario(_settings(data_dir), tenant, instance, output)
+
+
+@app.command()
 def schema(
     kind: Annotated[
         Literal["definition", "scenarios", "population"], typer.Argument(help="Of which files.")
