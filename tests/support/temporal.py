@@ -8,6 +8,8 @@ from pathlib import Path
 from nexus.cli.temporal_server import server_command
 from tests.support.processes import Service, free_port, wait_until
 
+_STARTS = 3
+
 
 class TemporalServer:
     """A Temporal that a test may kill; what it had acknowledged is in its file.
@@ -31,13 +33,25 @@ class TemporalServer:
         )
 
     def start(self) -> None:
-        """Starts the server, and returns once it answers."""
+        """Starts the server, and returns once it answers.
+
+        It chooses ports for its own parts, and ends where another program was quicker to
+        take one: then it is started again.
+        """
+        for _ in range(_STARTS - 1):
+            self.service.start()
+            wait_until(self._healthy_or_ended, what=f"Temporal at {self.address}")
+            if self.service.alive:
+                return
         self.service.start()
         wait_until(self._healthy, what=f"Temporal at {self.address}")
 
     def stop(self) -> None:
         """Ends the server. Its file stays, so nothing of worth is lost by ending it at once."""
         self.service.kill()
+
+    def _healthy_or_ended(self) -> bool:
+        return not self.service.alive or self._healthy()
 
     def _healthy(self) -> bool:
         assert self.service.alive, f"Temporal ended:\n{self.service.output()[-2000:]}"
