@@ -26,6 +26,7 @@ from api.routes import (
     incidents,
     instances,
     mails,
+    me,
     system,
     versions,
 )
@@ -96,7 +97,17 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
     )
-    for routes in (definitions, versions, diagrams, instances, incidents, dashboard, mails, system):
+    for routes in (
+        definitions,
+        versions,
+        diagrams,
+        instances,
+        incidents,
+        dashboard,
+        mails,
+        me,
+        system,
+    ):
         app.include_router(routes.router)
     handlers.install(app)
     app.add_middleware(Observing)

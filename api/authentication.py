@@ -23,12 +23,15 @@ class Caller:
     Attributes:
         tenant: Whose data they may see at all.
         user: Their id.
-        roles: As the token names them.
+        roles: The roles held in this request.
+        token_user: Whose token it came with; another one than `user` where a service with the
+            role `admin` acts for a person.
     """
 
     tenant: str
     user: str
     roles: tuple[str, ...]
+    token_user: str
 
     @property
     def actor(self) -> Actor:
@@ -95,10 +98,12 @@ class Authentication:
         if known is not None and time.time() < known[1]:
             return known[0]
         claims = self._claims(token)
+        user = _name("sub", claims["sub"], wrong_user)
         caller = Caller(
             tenant=_name("tenant", claims["tenant"], wrong_tenant),
-            user=_name("sub", claims["sub"], wrong_user),
+            user=user,
             roles=_roles(claims),
+            token_user=user,
         )
         if len(self._verified) >= _REMEMBERED:
             self._verified.clear()

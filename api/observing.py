@@ -90,6 +90,7 @@ class Observing:
     @staticmethod
     def _count(scope: Scope, status: int, seconds: float) -> None:
         route, method = scope.get(ROUTE, "unknown"), scope["method"]
+        caller = scope.get("nexus.caller")
         if route == "unknown":
             method = "any"  # a client may invent as many methods as it likes
         REQUESTS.labels(route, method, str(status)).inc()
@@ -101,5 +102,6 @@ class Observing:
                 path=scope["path"],
                 status=status,
                 ms=round(seconds * 1000, 1),
-                user=scope["nexus.caller"].user if "nexus.caller" in scope else None,
+                user=caller.user if caller else None,
+                token_user=caller.token_user if caller else None,
             )

@@ -18,6 +18,8 @@ durable instance per subject.
 
 * **Authentication**: `Authorization: Bearer <token>`, a JSON Web Token (HS256) with `sub`,
   `tenant`, `roles` and `exp`; `nexus token --tenant T --user U [--role R]` makes one.
+* **Acting for somebody**: `Nexus-Actor` and `Nexus-Roles` name the user as whom a request acts, and
+  their roles; `GET /v1/me` tells who that is.
 * **Errors** are RFC 9457 problems with a stable `code`; `GET /problems` lists them.
 * **Repeating**: every request that changes something takes an `Idempotency-Key`; for 24 hours
   the same key brings the first answer again, with `Idempotency-Replayed: true`.
@@ -32,6 +34,27 @@ IDEMPOTENCY_HEADER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 
+ACTOR_HEADERS = (
+    {
+        "name": "Nexus-Actor",
+        "in": "header",
+        "required": False,
+        "description": "The user as whom this request acts, percent-encoded. Another one than the "
+        "token's takes the role `admin`; they then have the roles of `Nexus-Roles` alone.",
+        "schema": {"type": "string", "maxLength": 1800},
+        "example": "ann",
+    },
+    {
+        "name": "Nexus-Roles",
+        "in": "header",
+        "required": False,
+        "description": "Their roles in this request, each percent-encoded, with commas between. "
+        "Only with `Nexus-Actor`; a token without the role `admin` can name roles of its own.",
+        "schema": {"type": "string"},
+        "example": "manager, rep",
+    },
+)
+
 DATA_PARAMETER = {
     "name": "data.key",
     "in": "query",
@@ -42,7 +65,7 @@ DATA_PARAMETER = {
     "example": "EU",
 }
 
-_EVERYWHERE = ("unauthenticated", "invalid_data", "internal", "unavailable")
+_EVERYWHERE = ("unauthenticated", "forbidden", "invalid_data", "internal", "unavailable")
 
 
 def problems(*codes: str, everywhere: bool = True) -> dict[int | str, dict[str, Any]]:
@@ -125,6 +148,8 @@ def document(app: FastAPI) -> dict[str, Any]:
             operation["parameters"].append(DATA_PARAMETER)
         if path.startswith("/v1/"):
             operation["security"] = [{"bearer": []}]
+        if "401" in operation["responses"]:
+            operation["parameters"] = [*operation.get("parameters", ()), *ACTOR_HEADERS]
         keyed = IDEMPOTENCY_HEADER in operation.get("parameters", ())
         for status, response in operation["responses"].items():
             if keyed and status.startswith("2"):

@@ -17,6 +17,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from api.acting import acting
 from api.authentication import Caller
 from api.observing import ROUTE
 from api.problems import Problem, and_more, invalid_data, located, present_finding
@@ -202,9 +203,9 @@ class NexusRoute(OpenRoute):
     def admit(self, request: Request) -> None:
         """Remember the caller, or refuse."""
         services: Services = request.app.state.services
-        request.scope["nexus.caller"] = services.authentication.caller(
-            request.headers.get("authorization")
-        )
+        caller = services.authentication.caller(request.headers.get("authorization"))
+        request.scope["nexus.caller"] = caller  # for the log, whatever the headers say
+        request.scope["nexus.caller"] = acting(caller, request.headers)
 
 
 def _caller(request: Request) -> Caller:

@@ -209,6 +209,14 @@ class IncidentBody(_Body):
     comment: Comment | None = None
 
 
+class Me(BaseModel):
+    """As whom a request acts."""
+
+    tenant: str
+    user: str
+    roles: list[str]
+
+
 class DefinitionReference(BaseModel):
     """One version of a definition."""
 
