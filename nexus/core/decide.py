@@ -15,6 +15,7 @@ decision sees it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from nexus.core.actions import admit, perform, require_listening
@@ -53,6 +54,8 @@ from nexus.core.settling import give_up, settle, stop
 from nexus.core.state import State
 from nexus.core.transitions import create_record
 from nexus.core.validation import check_plain, check_start
+
+_OPENINGS = ("add", "event")  # what a running instance is asked for, beside actions on records
 
 
 def decide(program: Program, state: State, command: Command, now: datetime) -> tuple[AnyEvent, ...]:
@@ -113,6 +116,9 @@ def step(
 def can(program: Program, state: State, act: Act, now: datetime) -> dict[str, object]:
     """Whether an action would be admitted now, and why or why not. Nothing is changed.
 
+    `add` and `event`, which are no actions on a record, can be asked for as well; a transition of
+    that name is meant where there is one.
+
     Returns:
         `{"allowed": bool, "code": str | None, "message": str, "why": [...]}`; `why`
         lists each condition with the values it saw. Data that comes with the action is
@@ -121,6 +127,11 @@ def can(program: Program, state: State, act: Act, now: datetime) -> dict[str, ob
     try:
         _gate(state)
         decision = Decision(program, state, act.actor, now)
+        if act.action in _OPENINGS and act.action not in program.transitions:
+            if act.action == "event" and act.record is not None:
+                require_listening(decision, act.record)
+            authorize_opening(program, act.actor, act.action)
+            return _allowed(f"{act.actor.id!r} may {act.action!r}.")
         admission = admit(decision, act)
         if admission.transition is not None and not admission.transition.uses_input:
             perform(Decision(program, state, act.actor, now), act, admission)
@@ -133,12 +144,11 @@ def can(program: Program, state: State, act: Act, now: datetime) -> dict[str, ob
         reasons.append(transition.condition.explain(decision.scope(record, act.data)))
     on = f" on {record.id!r}" if record else ""
     as_admin = ", as admin" if admission.override else ""
-    return {
-        "allowed": True,
-        "code": None,
-        "message": f"{act.actor.id!r} may take {act.action!r}{on}{as_admin}.",
-        "why": reasons,
-    }
+    return _allowed(f"{act.actor.id!r} may take {act.action!r}{on}{as_admin}.", reasons)
+
+
+def _allowed(message: str, why: Sequence[object] = ()) -> dict[str, object]:
+    return {"allowed": True, "code": None, "message": message, "why": list(why)}
 
 
 def _gate(state: State) -> None:

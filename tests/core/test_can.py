@@ -161,3 +161,32 @@ def test_can_sees_what_set_and_creates_would_refuse() -> None:
 def test_can_does_not_judge_data_that_comes_with_the_action() -> None:
     play = started(lead({"go": {**GO, "set": {"y": "input.x + 1"}}}))
     assert play.can("go")["allowed"] is True
+
+
+@pytest.mark.parametrize("opening", ["add", "event"])
+def test_can_answers_for_what_is_no_action_on_a_record(opening: str) -> None:
+    """R11: open to everybody, unless a role of the definition lists it."""
+    assert started(lead()).can(opening)["message"] == f"'ann' may {opening!r}."
+    listed = {"teller": {"can": [opening]}, **ROLES}
+    play = started(lead({"go": GO}, roles=listed))
+    refusal = play.can(opening)
+    assert (refusal["allowed"], refusal["code"]) == (False, "forbidden")
+    assert "'teller'" in str(refusal["message"])
+    assert play.can(opening, actor=Actor("t", ("teller",)))["allowed"] is True
+    assert play.can(opening, actor=ADMIN)["allowed"] is True
+    assert started(lead({"go": GO}, roles=ROLES)).can(opening)["allowed"] is True
+    play.act("cancel", actor=ADMIN)
+    assert play.can(opening, actor=ADMIN)["code"] == "wrong_stage"
+    assert Play(lead()).can(opening)["code"] == "wrong_stage"
+
+
+def test_can_asks_for_the_record_that_an_event_is_for() -> None:
+    play = started(lead({"go": GO}))
+    assert play.can("event", record="lead-1")["allowed"] is True
+    assert play.can("event", record="lead-9")["code"] == "not_found"
+
+
+@pytest.mark.parametrize("opening", ["add", "event"])
+def test_a_transition_of_that_name_is_meant_where_there_is_one(opening: str) -> None:
+    play = started(lead({opening: {**GO, "condition": "data.x == 1"}}))
+    assert play.can(opening)["code"] == "condition_not_met"
