@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from storage.keyset import Key, Order, Page
 from storage.scope import TenantSession
-from storage.tables import Assignment, columns_of
+from storage.tables import Assignment, Instance, columns_of
 
 ASSIGNMENT = columns_of(Assignment)
+INSTANCE = columns_of(Instance)
 
 SortBy = Literal["since", "due_at"]
 AssignedAs = Literal["user", "role"]
@@ -85,13 +86,18 @@ class DashboardRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardFilter:
-    """Which rows to show; all of it has to hold."""
+    """Which rows to show; all of it has to hold.
+
+    Attributes:
+        domain: Of the definition; one that names no domain is in each of them.
+    """
 
     pending_only: bool = True
     definition: str | None = None
     stage: str | None = None
     subject_type: str | None = None
     subject_id: str | None = None
+    domain: str | None = None
 
 
 def list_dashboard(
@@ -116,7 +122,7 @@ def list_dashboard(
         InvalidCursor: The cursor cannot be read, or belongs to another order.
     """
     order = Order(f"dashboard.{sort}", _KEYS[sort], descending)
-    conditions = [*_matches(wanted), *order.after(cursor)]
+    conditions = [*_matches(wanted), *_in_domain(session, wanted.domain), *order.after(cursor)]
     names = [key.column.key for key in order.keys]
 
     def values(row: Any) -> list[Any]:
@@ -152,6 +158,18 @@ def _matches(wanted: DashboardFilter) -> list[Any]:
         ASSIGNMENT.pending: True if wanted.pending_only else None,
     }
     return [column == value for column, value in exact.items() if value is not None]
+
+
+def _in_domain(session: TenantSession, domain: str | None) -> list[Any]:
+    """Asked of the instance, which is found by its key for each row that is looked at."""
+    if domain is None:
+        return []
+    of_it = sa.or_(INSTANCE.domain == domain, INSTANCE.domain.is_(None))
+    return [
+        sa.exists().where(
+            INSTANCE.tenant == session.tenant, INSTANCE.id == ASSIGNMENT.instance, of_it
+        )
+    ]
 
 
 def _once(rows: Iterator[Any]) -> Iterator[Any]:

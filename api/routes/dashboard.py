@@ -42,6 +42,10 @@ async def read_dashboard(
     caller: CallerOf,
     services: ServicesOf,
     definition: Filter = None,
+    domain: Annotated[
+        Literal["crm", "sales_marketing"] | None,
+        Query(description="Of the definition; one that names no domain is in both."),
+    ] = None,
     stage: Filter = None,
     subject: Subject = None,
     subject_type: Filter = None,
@@ -70,6 +74,7 @@ async def read_dashboard(
             stage=stage,
             subject_type=kind,
             subject_id=identity,
+            domain=domain,
         ),
         sort=_SORTS[sort.removeprefix("-")],
         descending=sort.startswith("-"),
@@ -80,7 +85,7 @@ async def read_dashboard(
 
 
 def _roles(caller: Caller, user: str) -> tuple[str, ...]:
-    """The user's roles as far as they are known: a token knows those of its own user."""
+    """The user's roles as far as they are known: those that they hold in this request."""
     if caller.user == user:
         return caller.roles
     if not caller.is_admin:

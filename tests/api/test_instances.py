@@ -248,6 +248,10 @@ def test_the_dashboard_shows_what_is_assigned(ann: httpx.Client, platform: Platf
     with platform.api.client(user, roles=("closers",)) as bob:
         answer = bob.get(f"/v1/dashboard/{user}/pending?definition=pipeline").json()
         mine = [row for row in answer["items"] if row["instance"] in (first["id"], second["id"])]
+        for domain in ("crm", "sales_marketing"):  # it is in both, as it names none
+            narrowed = bob.get(f"/v1/dashboard/{user}/active?domain={domain}").json()["items"]
+            assert first["id"] in [row["instance"] for row in narrowed]
+        check(bob.get(f"/v1/dashboard/{user}/pending?domain=hr"), 422, "invalid_data")
         check(bob.get("/v1/dashboard/ann/pending"), 403, "forbidden")
         check(bob.get(f"/v1/dashboard/{user}/other"), 404, "not_found")
     assert [(row["instance"], row["assigned_as"]) for row in mine] == [

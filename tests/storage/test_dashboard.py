@@ -75,6 +75,25 @@ def test_a_user_sees_what_is_theirs_and_their_roles(board: Engine) -> None:
     assert shown(board, "boss") == ["campaign-1", "lead-1", "lead-2", "lead-3"]
 
 
+def test_a_domain_has_what_names_it_or_none(board: Engine) -> None:
+    """A definition without a domain is in each of them."""
+    for name, domain in (("run-3", None), ("run-4", "sales_marketing")):
+        row = {"id": name, "subject_id": name, "domain": domain}
+        batch = Batch(1, 1, 9, [record(f"{name}-1", users=("ann",), since=at(7))], row=row)
+        write_projection(board, batch.projection())
+    crm, marketing = (
+        DashboardFilter(pending_only=False, domain=domain) for domain in ("crm", "sales_marketing")
+    )
+    assert shown(board, wanted=crm) == ["campaign-1", "lead-1", "lead-3", "run-3-1"]
+    assert shown(board, wanted=marketing) == ["run-3-1", "run-4-1"]
+    assert shown(board, wanted=DashboardFilter(domain="crm")) == ["campaign-1", "lead-1", "run-3-1"]
+    with reading(board, "acme") as session:
+        pages = all_pages(
+            lambda cursor: list_dashboard(session, "ann", (), crm, limit=1, cursor=cursor)
+        )
+    assert [row.record for row in pages] == shown(board, wanted=crm)
+
+
 def test_a_record_assigned_in_several_ways_is_shown_once(board: Engine) -> None:
     assert shown(board, "sales", "boss", "sales") == ["campaign-1", "lead-1", "lead-2", "lead-3"]
 
