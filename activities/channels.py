@@ -8,17 +8,15 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Protocol
 
-import msgspec
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from nexus.contracts import ChannelError
-from nexus.core.calls import GRACE, CallAnswer, CallRequest
+from nexus.core.calls import GRACE, CallAnswer, CallRequest, plain_response
 from nexus.core.durations import format_duration
 from nexus.core.steps import DEFAULT_TIMEOUT
 
-MOST_RESPONSE = 65_536  # bytes of an answer as JSON; instances keep fewer
 BEAT = 2.0  # seconds between two signs of life; calls that are shorter give none
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +76,7 @@ class ChannelActivities:
             within = f" within {format_duration(timeout)}" if limit.expired() else " in time"
             late = ChannelError("timed_out", f"{request.channel!r} was not done{within}.")
             raise _failed(late, info.attempt) from None
-        return CallAnswer(response=_plain(response), attempts=info.attempt)
+        return CallAnswer(response=plain_response(response), attempts=info.attempt)
 
 
 @asynccontextmanager
@@ -107,16 +105,3 @@ def _failed(error: ChannelError, attempt: int) -> ApplicationError:
         category=ApplicationErrorCategory.BENIGN,  # it was logged, without a traceback
     )
 
-
-def _plain(response: object) -> object:
-    """The answer as JSON knows it, or why it is left out."""
-    try:
-        encoded = msgspec.json.encode(response)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        return {"dropped": f"the answer is no JSON: {error}"}
-    if len(encoded) > MOST_RESPONSE:
-        return {
-            "dropped": f"the answer has {len(encoded):,} bytes, and at most {MOST_RESPONSE:,} "
-            "are taken"
-        }
-    return msgspec.json.decode(encoded)

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import quote
 
+import msgspec
+
 from nexus.core.commands import SYSTEM_ACTOR
 from nexus.core.decision import Decision
 from nexus.core.expressions import to_json
@@ -22,6 +24,7 @@ from nexus.core.steps import ChannelStep, Run
 # Between the end of a try and the moment at which it is given up from outside, so that whoever
 # makes a call has the time to say itself that its time was up.
 GRACE = timedelta(seconds=5)
+MOST_ANSWER = 65_536  # bytes of a channel's answer as JSON; instances keep fewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,23 @@ class CallAnswer:
 
     response: object = None
     attempts: int = 1
+
+
+def plain_response(response: object) -> object:
+    """What a channel answered as JSON knows it, or why it is left out.
+
+    One that is too large, or no JSON, is not an error, since the call was made.
+    """
+    try:
+        encoded = msgspec.json.encode(response)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return {"dropped": f"the answer is no JSON: {error}"}
+    if len(encoded) > MOST_ANSWER:
+        return {
+            "dropped": f"the answer has {len(encoded):,} bytes, and at most {MOST_ANSWER:,} "
+            "are taken"
+        }
+    return msgspec.json.decode(encoded)
 
 
 def idempotency_key(instance: str, call_id: str) -> str:

@@ -1,0 +1,125 @@
+"""Django: a JSON field, written within `transaction.atomic`, by UPDATEs that name a revision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.db import models, router, transaction
+from django.db.models import F, Q
+from django.db.models.signals import class_prepared
+
+from nexus.local.adapters.contract import Adapter
+
+_awaited: dict[type, list[str]] = {}
+
+
+class NexusField(models.JSONField):
+    """The column of a model.
+
+    Only Nexus writes it: saving an object leaves it as the database has it, so that an object
+    that was read before somebody else's change never writes back what it read.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """A JSON field that is empty to begin with, and that no form shows."""
+        kwargs.setdefault("null", True)
+        kwargs.setdefault("blank", True)
+        kwargs.setdefault("default", None)
+        kwargs.setdefault("editable", False)
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        """As migrations name it: by a path that stays."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "nexus.local.django.NexusField", args, kwargs
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """The value of a new row; of one that there is, the value that it has."""
+        return super().pre_save(model_instance, add) if add else F(self.attname)
+
+
+def add_field(cls: type, column: str) -> None:
+    """Give a Django model that is being made its field, once Django has prepared it."""
+    _awaited.setdefault(cls, []).append(column)
+    class_prepared.connect(_prepared, dispatch_uid="nexus.local", weak=False)
+
+
+def _prepared(sender: type[models.Model], **_: Any) -> None:
+    for column in _awaited.pop(sender, ()):
+        # A model that migrations make from what they know has exactly the fields that they know.
+        if sender.__module__ == "__fake__" or _has(sender, column):
+            continue
+        NexusField().contribute_to_class(sender, column)
+
+
+def _has(model: type[models.Model], column: str) -> bool:
+    own = {field.name for field in model._meta.local_fields}  # noqa: SLF001 - Django's public name
+    inherited = {
+        field.name
+        for parent in model._meta.parents  # noqa: SLF001
+        for field in parent._meta.local_fields  # noqa: SLF001
+    }
+    return column in own | inherited
+
+
+def due_before(moment: Any, column: str = "crm_data") -> Q:
+    """The condition that finds the rows which have to be looked at by a moment.
+
+    Args:
+        moment: When; timezone-aware.
+        column: `crm_data` or `sm_data`.
+    """
+    return Q(**{f"{column}__due__lte": moment.timestamp()})
+
+
+class DjangoAdapter(Adapter):
+    """The field of a Django model."""
+
+    frame = "Django"
+
+    def identity(self, model: Any) -> str | None:
+        """Its primary key, once it has been saved."""
+        return None if model.pk is None or model._state.adding else str(model.pk)  # noqa: SLF001
+
+    def get(self, model: Any, column: str) -> Any:
+        """The attribute; one that was deferred is read."""
+        return getattr(model, column)
+
+    def swap(self, model: Any, column: str, revision: int, value: Any) -> bool:
+        """One UPDATE of the row, if it has the revision still; an object without a row is set."""
+        if self.identity(model) is not None:
+            kept = Q(**{f"{column}__revision": revision})
+            none = Q(**{f"{column}__isnull": True}) | Q(**{f"{column}__revision__isnull": True})
+            rows = self._rows(model).filter(kept if revision else none)
+            if rows.update(**{column: value}) != 1:
+                return False
+        setattr(model, column, value)
+        return True
+
+    def restore(self, model: Any, column: str, value: Any) -> None:
+        """Set the attribute."""
+        setattr(model, column, value)
+
+    def refresh(self, model: Any, column: str) -> None:
+        """Read the column again."""
+        if self.identity(model) is not None:
+            setattr(model, column, self._rows(model).values_list(column, flat=True).get())
+
+    def atomic(self, model: Any) -> AbstractContextManager[object]:
+        """`transaction.atomic`: a savepoint within the caller's."""
+        return transaction.atomic(using=self._database(model))
+
+    def hold(self, model: Any, column: str) -> None:
+        """An UPDATE that changes nothing has the row, on every database, until the end."""
+        if self.identity(model) is not None:
+            self._rows(model).update(**{column: F(column)})
+            self.refresh(model, column)
+
+    def _database(self, model: Any) -> str:
+        database: str = model._state.db or router.db_for_write(type(model), instance=model)  # noqa: SLF001
+        return database
+
+    def _rows(self, model: Any) -> models.QuerySet[Any]:
+        manager = type(model)._base_manager  # noqa: SLF001 - Django's own writes go through it
+        return manager.using(self._database(model)).filter(pk=model.pk)

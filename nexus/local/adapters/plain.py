@@ -1,0 +1,70 @@
+"""Plain classes, dataclasses and pydantic models: an attribute, and no database."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from inspect import get_annotations
+from typing import Any
+
+from nexus.local.adapters.contract import Adapter
+from nexus.local.configuration import ConfigurationError
+
+
+class PlainAdapter(Adapter):
+    """An attribute of the object, of the column's name."""
+
+    frame = "plain"
+
+    def identity(self, model: Any) -> str | None:
+        """Its `id`, else its `pk`."""
+        for name in ("id", "pk"):
+            value = getattr(model, name, None)
+            if value is not None and not callable(value):
+                return str(value)
+        return None
+
+    def wants_json(self, model: Any, column: str) -> bool:
+        """A class that declares the attribute means to write it somewhere."""
+        return any(column in get_annotations(base) for base in type(model).__mro__)
+
+    def get(self, model: Any, column: str) -> Any:
+        """The attribute; None without one."""
+        return getattr(model, column, None)
+
+    def swap(self, model: Any, column: str, revision: int, value: Any) -> bool:  # noqa: ARG002
+        """Always: nobody else has the object.
+
+        Raises:
+            ConfigurationError: It takes no such attribute.
+        """
+        self.restore(model, column, value)
+        return True
+
+    def restore(self, model: Any, column: str, value: Any) -> None:
+        """Set the attribute, or remove it where it was not there."""
+        try:
+            if (
+                value is None
+                and column in getattr(model, "__dict__", ())
+                and not (self.wants_json(model, column))
+            ):
+                delattr(model, column)
+            elif value is not None or self.get(model, column) is not None:
+                setattr(model, column, value)
+        except (AttributeError, TypeError, ValueError) as error:
+            # What refuses is a frozen dataclass or model, or __slots__ without the attribute.
+            raise ConfigurationError(
+                f"{type(model).__qualname__} keeps its contacts and campaigns in the attribute "
+                f"{column!r}, and it cannot be set ({error}): a frozen class cannot keep any, and "
+                f"one with __slots__ has to name it, as in '{column}: dict | None = None'."
+            ) from None
+
+    def refresh(self, model: Any, column: str) -> None:
+        """Nothing: what it shows is all there is."""
+
+    def atomic(self, model: Any) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Nothing: there is no database."""
+        return nullcontext()
+
+    def hold(self, model: Any, column: str) -> None:
+        """Nothing: nobody else has the object."""

@@ -1,0 +1,73 @@
+"""Looking at models whose clocks have come due, or whose calls are to be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nexus.local import configuration, listening
+from nexus.local.configuration import ConfigurationError
+from nexus.local.domains import Domain, domains_of_class
+from nexus.local.in_column import InColumn
+from nexus.local.spec import spec_of
+from nexus.local.views import HistoryEntry
+
+
+@dataclass(slots=True)
+class Looked:
+    """What came of a look at models.
+
+    Attributes:
+        models: How many were looked at.
+        happened: How many things have happened to them.
+        failed: The models that could not be looked at, each with why; the others were.
+    """
+
+    models: int = 0
+    happened: int = 0
+    failed: list[tuple[Any, Exception]] = field(default_factory=list)
+
+
+def run_due(models: Iterable[Any]) -> Looked:
+    """Look at models: clocks that came due take effect, calls that are to be tried are made.
+
+    Call it as often as your clocks need it, with the objects that your own query finds;
+    `nexus.local.sqlalchemy.due_before` and `nexus.local.django.due_before` are the conditions
+    that find those which have something due. What fails for one is told, and does not keep the
+    others from it. Models that live on the platform have their clocks there.
+
+    Args:
+        models: Objects of classes with `HasCrm` or `HasSalesMarketing`.
+
+    Raises:
+        ConfigurationError: One of them is of no such class.
+    """
+    looked = Looked()
+    if configuration.platform() is not None:
+        return looked
+    for model in models:
+        domains = domains_of_class(type(model))
+        if not domains:
+            raise ConfigurationError(
+                f"{type(model).__qualname__} has neither HasCrm nor HasSalesMarketing."
+            )
+        looked.models += 1
+        for domain in domains:
+            try:
+                looked.happened += _look(model, domain)
+            except Exception as error:  # noqa: BLE001 - one that cannot must not stop the others
+                looked.failed.append((model, error))
+    return looked
+
+
+def _look(model: Any, domain: Domain) -> int:
+    listeners = listening.listeners(model, domain)
+
+    def tell(entries: list[HistoryEntry]) -> None:
+        for entry in entries:
+            for event, callback in listeners:
+                if event in (listening.EVERYTHING, entry.event):
+                    callback(entry)
+
+    return InColumn(model, spec_of(model, domain)).look(tell if listeners else None)

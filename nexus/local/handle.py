@@ -1,0 +1,449 @@
+"""What `user.crm()` gives: the one way in which a program talks to an instance of its model.
+
+The same calls mean the same wherever the instance is kept: in a column of the model, or on the
+platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from typing import Any
+
+from nexus.core.commands import (
+    Act,
+    Actor,
+    AddRecord,
+    CompleteTask,
+    NewRecord,
+    ReceiveEvent,
+    RetryIncident,
+    SkipIncident,
+    Start,
+    WireCommand,
+)
+from nexus.core.errors import Rejected
+from nexus.local import listening
+from nexus.local.backend import Backend, Done
+from nexus.local.configuration import actor_of, current_actor
+from nexus.local.definition import Function, Functions, canonical
+from nexus.local.domains import Domain
+from nexus.local.places import backend_of
+from nexus.local.spec import Spec, spec_of
+from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What a guard or a hook that takes two arguments is told beside the record.
+
+    Attributes:
+        name: The action's own name; `add_contact` where a contact is added.
+        actor: Id of who takes it.
+        roles: The roles that they hold.
+        data: What came with it.
+        comment: What was said.
+        model: The object that it is taken on: the user, the product.
+    """
+
+    name: str
+    actor: str
+    roles: Sequence[str]
+    data: Data
+    comment: str | None
+    model: Any
+
+
+class Handle:
+    """The instance of one model in one domain; made anew for each use, and cheap."""
+
+    def __init__(self, model: Any, domain: Domain, actor: Actor | str | None = None) -> None:
+        """A handle on a model's instance.
+
+        Args:
+            model: The object.
+            domain: CRM, or sales and marketing.
+            actor: Who acts through this handle; else whom `nexus.acting` names, else the
+                application itself.
+        """
+        self._model = model
+        self._spec: Spec = spec_of(model, domain)
+        self._actor = actor_of(actor)
+        self._backend: Backend = backend_of(model, self._spec, self._actor or current_actor())
+
+    # --- doing ------------------------------------------------------------------------------
+
+    def add(
+        self, entity: str, data: Data | None = None, *, actor: Actor | str | None = None
+    ) -> Record:
+        """Add a record, such as a contact or a lead.
+
+        Args:
+            entity: What it is, by its name in the definition.
+            data: Its fields.
+            actor: Who adds it.
+
+        Raises:
+            Rejected: It is refused, with a code; nothing has changed.
+        """
+        command = AddRecord(actor=self._who(actor), entity=entity, data=_plain(data))
+        record = self._give(command, f"add_{entity}", command.data).record
+        assert record is not None
+        return record
+
+    def act(
+        self,
+        action: str,
+        record: Record | str | None = None,
+        data: Data | None = None,
+        comment: str | None = None,
+        *,
+        actor: Actor | str | None = None,
+    ) -> Record | None:
+        """Take an action: a transition of the definition, or a built-in one.
+
+        The first one of a model begins its instance, with a record of the first entity that has
+        stages.
+
+        Args:
+            action: Its name; `edit` is `update`.
+            record: What it is taken on; may be left out where exactly one would do.
+            data: What comes with it.
+            comment: What is said.
+            actor: Who takes it.
+
+        Returns:
+            The record as it stands then; None where it was about the whole.
+
+        Raises:
+            Rejected: It is refused, with a code; nothing has changed.
+        """
+        name = canonical(action)
+        command = Act(
+            actor=self._who(actor),
+            action=name,
+            record=_id(record),
+            data=_plain(data),
+            comment=comment,
+        )
+        return self._give(command, name, command.data, comment).record
+
+    def start(
+        self,
+        data: Data | None = None,
+        *,
+        entity: str | None = None,
+        records: Sequence[tuple[str, Data]] = (),
+        actor: Actor | str | None = None,
+    ) -> None:
+        """Begin the instance, which the first `add` or `act` would do by itself.
+
+        Args:
+            data: Data of the instance itself.
+            entity: Of which it gets a record; without, and without `records`, of the first that
+                has stages.
+            records: Entity and data of each record that it begins with.
+            actor: Who begins it.
+
+        Raises:
+            Rejected: It is refused; `instance_exists` where one is open.
+        """
+        command = Start(
+            actor=self._who(actor),
+            subject=self._spec.subject(self._model),
+            data=_plain(data),
+            entity=entity,
+            records=tuple(NewRecord(name, _plain(given)) for name, given in records),
+        )
+        self._give(command, "start", command.data)
+
+    def send_event(
+        self,
+        event: str,
+        data: Data | None = None,
+        *,
+        record: Record | str | None = None,
+        actor: Actor | str | None = None,
+    ) -> None:
+        """Say that something happened outside, such as `email.opened`.
+
+        Raises:
+            Rejected: It is refused; nothing has changed.
+        """
+        command = ReceiveEvent(
+            actor=self._who(actor), event=event, data=_plain(data), record=_id(record)
+        )
+        self._give(command, "event", command.data)
+
+    def complete(
+        self,
+        task: Task | str,
+        data: Data | None = None,
+        comment: str | None = None,
+        *,
+        actor: Actor | str | None = None,
+    ) -> None:
+        """Say that the work of a task is done.
+
+        Raises:
+            Rejected: It is refused; nothing has changed.
+        """
+        command = CompleteTask(
+            actor=self._who(actor),
+            task=task if isinstance(task, str) else task.id,
+            data=_plain(data),
+            comment=comment,
+        )
+        self._give(command, "complete", command.data, comment)
+
+    def retry(self, incident: Incident | str, comment: str | None = None) -> None:
+        """Have the call behind an incident tried again, under the same key.
+
+        Raises:
+            Rejected: It is refused; nothing has changed.
+        """
+        id_ = incident if isinstance(incident, str) else incident.id
+        command = RetryIncident(actor=self._who(None), incident=id_, comment=comment)
+        self._give(command, "retry", {}, comment)
+
+    def skip(self, incident: Incident | str, comment: str | None = None) -> None:
+        """Settle an incident as it is.
+
+        Raises:
+            Rejected: It is refused; nothing has changed.
+        """
+        id_ = incident if isinstance(incident, str) else incident.id
+        command = SkipIncident(actor=self._who(None), incident=id_, comment=comment)
+        self._give(command, "skip", {}, comment)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    def can(
+        self,
+        action: str,
+        record: Record | str | None = None,
+        *,
+        actor: Actor | str | None = None,
+    ) -> bool:
+        """Whether the action could be taken now; guards are asked as well. No effects.
+
+        Args:
+            action: A transition, a built-in action, `add` or `add_<entity>`; `edit` is `update`.
+            record: On what.
+            actor: By whom.
+        """
+        return self.why(action, record, actor=actor).allowed
+
+    def why(
+        self,
+        action: str,
+        record: Record | str | None = None,
+        *,
+        actor: Actor | str | None = None,
+    ) -> Permission:
+        """Whether the action could be taken now, and why or why not. No effects."""
+        name = canonical(action)
+        asked = name
+        entity = name.removeprefix("add_")
+        if entity != name and entity in self._backend.program.entities:
+            asked = "add"
+        act = Act(actor=self._who(actor), action=asked, record=_id(record))
+        functions = self._spec.definition.functions
+        guards = _functions(functions.guards, name) if asked != "add" else ()
+        permission, meant = self._backend.permission(act, wants_record=bool(guards))
+        if not permission.allowed or not guards or meant is None:
+            return permission
+        around = _Around(self, name, act.actor, {}, None)
+        refusal = around.refusal(guards, meant)
+        if refusal is None:
+            return permission
+        return Permission(allowed=False, code=refusal.code, message=refusal.message, why=())
+
+    def records(self, entity: str | None = None) -> list[Record]:
+        """All records, or those of one entity, in order of creation."""
+        found = self._backend.view().records
+        return [record for record in found if entity in (None, record.entity)]
+
+    def record(self, id_: str) -> Record:
+        """One record.
+
+        Raises:
+            Rejected: `not_found`.
+        """
+        view = self._backend.view()
+        found = view.record(id_)
+        if found is None:
+            ids = ", ".join(record.id for record in view.records)
+            raise Rejected(
+                "not_found", f"No record {id_!r}; there are: {ids}." if ids else "It has none."
+            )
+        return found
+
+    def history(self) -> list[HistoryEntry]:
+        """All that happened, the oldest first."""
+        return self._backend.history()
+
+    @property
+    def status(self) -> str:
+        """`new` before anything was done, then `active`, in the end `completed` or `cancelled`."""
+        return self._backend.view().status
+
+    @property
+    def state(self) -> str | None:
+        """The stage of the first record that has one."""
+        return self._backend.view().stage
+
+    @property
+    def data(self) -> Data:
+        """Data of the instance itself."""
+        return self._backend.view().data
+
+    def tasks(self) -> list[Task]:
+        """The open tasks."""
+        return list(self._backend.view().tasks)
+
+    def incidents(self) -> list[Incident]:
+        """The open incidents: what needs a person."""
+        return list(self._backend.view().incidents)
+
+    # --- listening --------------------------------------------------------------------------
+
+    def on(self, event: str, callback: Callable[[HistoryEntry], object]) -> Callable[[], None]:
+        """Have a function called with each entry of the history that this object gets from now on.
+
+        It runs in this process, for what this process does through this object.
+
+        Args:
+            event: Name of the event, such as `record_created`; `*` for all.
+            callback: What raises here undoes what it was called about.
+
+        Returns:
+            What ends it.
+
+        Raises:
+            ConfigurationError: There is no such event.
+        """
+        return listening.listen(self._model, self._spec.domain, event, callback)
+
+    # --- parts ------------------------------------------------------------------------------
+
+    def _who(self, actor: Actor | str | None) -> Actor:
+        return actor_of(actor) or self._actor or current_actor() or self._backend.default_actor
+
+    def _give(
+        self, command: WireCommand, name: str, data: Data, comment: str | None = None
+    ) -> Done:
+        around = _Around(self, name, command.actor, data, comment)
+        return self._backend.give(command, around)
+
+    def __repr__(self) -> str:
+        return f"<{self._spec.domain.method} of {self._model!r}>"
+
+
+class _Around:
+    """The guards, hooks and listeners of one command; see `nexus.local.backend.Around`."""
+
+    def __init__(
+        self, handle: Handle, name: str, actor: Actor, data: Data, comment: str | None
+    ) -> None:
+        self._action = Action(
+            name=name,
+            actor=actor.id,
+            roles=actor.roles,
+            data=data,
+            comment=comment,
+            model=handle._model,  # noqa: SLF001 - made for this handle
+        )
+        functions: Functions = handle._spec.definition.functions  # noqa: SLF001
+        self._guards = _functions(functions.guards, name)
+        self._before = _functions(functions.before, name)
+        self._after = _functions(functions.after, name)
+        self._listeners = listening.listeners(handle._model, handle._spec.domain)  # noqa: SLF001
+
+    @property
+    def wants_record(self) -> bool:
+        return bool(self._guards or self._before or self._after)
+
+    @property
+    def wants_entries(self) -> bool:
+        return bool(self._listeners)
+
+    def ahead(self, record: Record | None) -> None:
+        refusal = self.refusal(self._guards, record)
+        if refusal is not None:
+            raise refusal
+        for hook in self._before:
+            if self._call(hook, record) is False:
+                raise Rejected(
+                    "condition_not_met",
+                    f"{_name(hook)} forbids {self._action.name!r}{_on(record)}.",
+                )
+
+    def refusal(self, guards: Sequence[Function], record: Record | None) -> Rejected | None:
+        """What the guards have against it; None if nothing."""
+        for guard in guards:
+            if not self._call(guard, record):
+                return Rejected(
+                    "condition_not_met",
+                    f"{_name(guard)} does not let {self._action.name!r} be taken{_on(record)}.",
+                )
+        return None
+
+    def done(self, record: Record | None) -> None:
+        for hook in self._after:
+            self._call(hook, record)
+
+    def happened(self, entries: Sequence[HistoryEntry]) -> None:
+        for entry in entries:
+            for event, callback in self._listeners:
+                if event in ("*", entry.event):
+                    callback(entry)
+
+    def _call(self, function: Function, record: Record | None) -> Any:
+        if _takes_two(function):
+            return function(record, self._action)
+        return function(record)
+
+
+def _functions(by_action: Mapping[str, tuple[Function, ...]], name: str) -> tuple[Function, ...]:
+    """Those of an action; those of `add` are for every entity."""
+    if not by_action:
+        return ()
+    found = by_action.get(name, ())
+    return (*by_action.get("add", ()), *found) if name.startswith("add_") else found
+
+
+def _takes_two(function: Function) -> bool:
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return False
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    required = [
+        one for one in parameters if one.kind in positional and one.default is Parameter.empty
+    ]
+    return len(required) == 2
+
+
+def _name(function: Function) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    return "A guard or hook of the model" if name == "<lambda>" else repr(name)
+
+
+def _on(record: Record | None) -> str:
+    return f" on {record.id!r}" if record is not None else ""
+
+
+def _id(record: Record | str | None) -> str | None:
+    return record.id if isinstance(record, Record) else record
+
+
+def _plain(data: Data | None) -> dict[str, Any]:
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        raise Rejected("invalid_data", f"The data is a dict, not {type(data).__name__}.")
+    return {str(key): value for key, value in data.items()}

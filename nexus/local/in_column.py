@@ -1,0 +1,324 @@
+"""An instance that its model keeps itself, in one column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from nexus.core.actions import admit
+from nexus.core.calls import idempotency_key
+from nexus.core.commands import Act, Actor, CallEnded, WireCommand
+from nexus.core.decide import can
+from nexus.core.decision import Decision
+from nexus.core.errors import Rejected
+from nexus.core.fitting import require_fit
+from nexus.core.program import Program
+from nexus.core.projection import HistoryRow
+from nexus.core.state import State, Subject
+from nexus.local import configuration
+from nexus.local.backend import Around, Backend, Done
+from nexus.local.calls import MOST_CALLS, Attempt, Later, Outcome, claimed, made, making_of, settled
+from nexus.local.kept import Kept, decode, encode
+from nexus.local.shell import (
+    Applied,
+    applied,
+    caught_up,
+    decided,
+    opened,
+    record_views,
+    start_for,
+    view_of,
+)
+from nexus.local.spec import UNSAVED, Spec
+from nexus.local.views import HistoryEntry, Permission, Record, View
+
+T = TypeVar("T")
+
+_TRIES = 5
+_APPLICATION = Actor(configuration.APPLICATION)
+
+
+class _Quicker(Exception):
+    """Somebody else has changed the row meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change(Generic[T]):
+    """A decision that was written, and the tries that were claimed with it."""
+
+    result: T
+    kept: Kept
+    attempts: list[Attempt]
+
+
+class InColumn(Backend):
+    """The instance of one object, in the column of its domain.
+
+    Args:
+        model: The object.
+        spec: What its class says of itself.
+    """
+
+    def __init__(self, model: Any, spec: Spec) -> None:
+        self._model = model
+        self._spec = spec
+
+    @property
+    def program(self) -> Program:
+        """The definition of the class."""
+        return self._spec.definition.program
+
+    @property
+    def default_actor(self) -> Actor:
+        """The application itself."""
+        return _APPLICATION
+
+    # --- looking ----------------------------------------------------------------------------
+
+    def kept(self) -> Kept:
+        """What the column holds now.
+
+        Raises:
+            ColumnError: It cannot be read.
+            Rejected: `conflict`, where the class's definition has no place for it any more.
+        """
+        spec = self._spec
+        kept = decode(spec.adapter.get(self._model, spec.domain.column), spec.place)
+        if kept.digest != spec.definition.digest and kept.instance:
+            require_fit(spec.program, kept.state)
+        return self._with_subject(kept)
+
+    def view(self) -> View:
+        """The instance as it stands, its clocks looked at."""
+        return view_of(self.program, self._touched().state)
+
+    def history(self) -> list[HistoryEntry]:
+        """All that happened, former instances first."""
+        kept = self._touched()
+        rows = [row for past in kept.past for row in past.history]
+        return [HistoryEntry.of(row) for row in (*rows, *kept.history)]
+
+    def permission(self, act: Act, *, wants_record: bool) -> tuple[Permission, Record | None]:
+        """Whether an action could be taken; clocks that came due are thought of, not kept."""
+        program, now = self.program, configuration.now()
+        kept = self.kept()
+        try:
+            if kept.state.status == "new":
+                subject = self._spec.subject(self._model)
+                kept = opened(program, kept, start_for(act, subject), now)
+            else:
+                kept = caught_up(program, kept, now)
+        except Rejected as refusal:
+            return _refused(refusal), None
+        told = can(program, kept.state, act, now)
+        permission = Permission(**told)  # type: ignore[arg-type]
+        if not (wants_record and permission.allowed):
+            return permission, None
+        return permission, meant(program, kept.state, act, now)
+
+    # --- doing ------------------------------------------------------------------------------
+
+    def give(self, command: WireCommand, around: Around) -> Done:
+        """Apply a command, in the transaction of the caller; then make the calls that it wants."""
+        subject = self._spec.subject(self._model)
+        program = self.program
+
+        def decide(kept: Kept, now: datetime) -> Applied:
+            result = applied(program, kept, command, subject, now)
+            if around.wants_record:
+                around.ahead(_record_of(program, result.before.state, result.after.state, result))
+            return result
+
+        def after(result: Applied) -> None:
+            if around.wants_record:
+                around.done(_view_record(program, result.after.state, result.record))
+            if around.wants_entries:
+                around.happened(_entries(result.rows))
+
+        change = self._change(decide, lambda result: result.after, after)
+        result, rows = change.result, []
+        kept = self._make_calls(change, rows)
+        if rows and around.wants_entries:
+            around.happened(_entries(rows))
+        return Done(_view_record(program, kept.state, result.record))
+
+    def look(self, happened: Callable[[list[HistoryEntry]], None] | None = None) -> int:
+        """Have clocks that came due take effect, and calls that are due be made.
+
+        Returns:
+            How many things happened.
+        """
+        rows: list[HistoryRow] = []
+        self._touched(rows)
+        if rows and happened is not None:
+            happened(_entries(rows))
+        return len(rows)
+
+    def call_ended(self, key: str, ended: Callable[[str], CallEnded]) -> bool:
+        """Say what came of a call that was handed on.
+
+        Args:
+            key: The idempotency key of its request.
+            ended: Makes the outcome of the call's own id.
+
+        Returns:
+            False where no such call is awaited any more.
+        """
+        kept, program = self.kept(), self.program
+        calls = (id_ for id_ in kept.state.calls if idempotency_key(kept.instance, id_) == key)
+        call = next(calls, None)
+        if call is None:
+            return False
+        command = ended(call)
+        change = self._change(lambda kept, now: decided(program, kept, command, now), _itself)
+        self._make_calls(change, [])
+        return True
+
+    def _touched(self, rows: list[HistoryRow] | None = None) -> Kept:
+        """What is kept once clocks and calls were looked at; written only where that changes it."""
+        kept, now = self.kept(), configuration.now()
+        due = kept.due
+        waiting = any(id_ not in kept.tries for id_ in kept.state.calls)
+        if not waiting and (due is None or due > now):
+            return kept
+        program = self.program
+        seen: list[HistoryRow] = rows if rows is not None else []
+
+        def decide(kept: Kept, now: datetime) -> Kept:
+            return caught_up(program, kept, now)
+
+        before = len(kept.history)
+        change = self._change(decide, _itself)
+        seen += change.kept.history[before:]
+        return self._make_calls(change, seen)
+
+    def _change(
+        self,
+        decide: Callable[[Kept, datetime], T],
+        what_is_kept: Callable[[T], Kept],
+        after: Callable[[T], None] | None = None,
+    ) -> _Change[T]:
+        """Decide on what is kept, claim the calls that it wants, and write both.
+
+        Where somebody was quicker, it is decided anew on what they left.
+
+        Raises:
+            Exception: Whatever deciding and `after` raise; then nothing has changed.
+            Rejected: `conflict`: others were quicker, again and again.
+        """
+        spec, model = self._spec, self._model
+        adapter, column = spec.adapter, spec.domain.column
+        for _ in range(_TRIES):
+            held = adapter.get(model, column)
+            kept, now = self.kept(), configuration.now()
+            try:
+                with adapter.atomic(model):
+                    result = decide(kept, now)
+                    new, attempts = claimed(self.program, what_is_kept(result), now)
+                    if new is kept:
+                        return _Change(result, kept, attempts)
+                    new = self._stamped(new, kept.revision + 1)
+                    value = encode(new) if adapter.wants_json(model, column) else new
+                    if not adapter.swap(model, column, kept.revision, value):
+                        raise _Quicker  # noqa: TRY301 - it has to leave the savepoint
+                    try:
+                        if after is not None:
+                            after(result)
+                    except BaseException:
+                        adapter.restore(model, column, held)
+                        raise
+            except _Quicker:
+                adapter.refresh(model, column)
+                continue
+            return _Change(result, new, attempts)
+        raise Rejected(
+            "conflict",
+            f"Others changed {spec.place} at the same time, {_TRIES} times in a row: try again.",
+        )
+
+    def _make_calls(self, change: _Change[Any], rows: list[HistoryRow]) -> Kept:
+        """Make the tries that a write has claimed, and those that these lead to."""
+        program = self.program
+        making = making_of(configuration.configuration().channels)
+        todo, kept = list(change.attempts), change.kept
+        for _ in range(MOST_CALLS):
+            if not todo:
+                break
+            attempt = todo.pop(0)
+            outcome = made(attempt, making)
+
+            def decide(
+                kept: Kept,
+                now: datetime,
+                attempt: Attempt = attempt,
+                outcome: Outcome | Later = outcome,
+            ) -> tuple[Kept, int]:
+                return settled(program, kept, attempt, outcome, now), len(kept.history)
+
+            ended = self._change(decide, lambda result: result[0])
+            kept = ended.kept
+            rows += kept.history[ended.result[1] :]
+            todo += ended.attempts
+        return kept
+
+    def _stamped(self, kept: Kept, revision: int) -> Kept:
+        definition = self._spec.definition
+        return replace(
+            kept,
+            revision=revision,
+            definition=definition.program.id,
+            version=definition.program.version,
+            digest=definition.digest,
+        )
+
+    def _with_subject(self, kept: Kept) -> Kept:
+        """An object that had no id when its instance began has one once it is saved."""
+        subject = kept.state.subject
+        if subject is None or subject.id != UNSAVED:
+            return kept
+        own = self._spec.subject(self._model)
+        if own.id == UNSAVED:
+            return kept
+        return with_subject(kept, own)
+
+
+def _itself(kept: Kept) -> Kept:
+    return kept
+
+
+def with_subject(kept: Kept, subject: Subject) -> Kept:
+    """The same instance about another subject; the event of its start says so as well."""
+    first, *others = kept.history
+    payload = {**first.payload, "subject": {"type": subject.type, "id": subject.id}}
+    history = (replace(first, payload=payload), *others)
+    return replace(kept, state=replace(kept.state, subject=subject), history=history)
+
+
+def meant(program: Program, state: State, act: Act, now: datetime) -> Record | None:
+    """The record that an action would be taken on (R6); None for the whole."""
+    record = admit(Decision(program, state, act.actor, now), act).record
+    return None if record is None else _view_record(program, state, record.id)
+
+
+def _refused(refusal: Rejected) -> Permission:
+    why = refusal.details.get("why", [])
+    assert isinstance(why, list)
+    return Permission(allowed=False, code=refusal.code, message=refusal.message, why=why)
+
+
+def _record_of(program: Program, before: State, after: State, result: Applied) -> Record | None:
+    """The record as it stood before the action; one that the action creates, as it begins."""
+    state = before if result.record in before.records else after
+    return _view_record(program, state, result.record)
+
+
+def _view_record(program: Program, state: State, id_: str | None) -> Record | None:
+    if id_ is None or id_ not in state.records:
+        return None
+    return next(iter(record_views(program, state, [id_])))
+
+
+def _entries(rows: Any) -> list[HistoryEntry]:
+    return [HistoryEntry.of(row) for row in rows]

@@ -1,0 +1,186 @@
+"""What the core decides, applied to what a column keeps. Pure: nothing is read or written here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from nexus.core.commands import Act, Actor, AddRecord, Command, NewRecord, Start, TimerDue
+from nexus.core.decide import step
+from nexus.core.program import Program
+from nexus.core.projection import HistoryRow, Snapshot
+from nexus.core.rows import Identity, history_row, snapshot
+from nexus.core.state import State, Subject
+from nexus.local.kept import Kept, Past
+from nexus.local.views import Incident, Record, Task, View
+
+TENANT = "local"
+MOST_DUE = 1_000
+"""Clocks that come due in one look; what is left comes due in the next."""
+
+
+def decided(program: Program, kept: Kept, command: Command, now: datetime) -> Kept:
+    """What is kept once a command was decided on.
+
+    Raises:
+        Rejected: The command is refused; nothing has changed.
+    """
+    # A clock that was set back must not have things happen before what came before them.
+    now = max(now, kept.state.updated_at) if kept.state.updated_at else now
+    events, state = step(program, kept.state, command, now)
+    if not events:
+        return kept
+    rows = tuple(history_row(event) for event in events)
+    tries = {id_: tried for id_, tried in kept.tries.items() if id_ in state.calls}
+    return replace(kept, state=state, history=kept.history + rows, tries=tries)
+
+
+def caught_up(program: Program, kept: Kept, now: datetime) -> Kept:
+    """What is kept once all clocks that came due by now had their effect, each at its own time."""
+    for _ in range(MOST_DUE):
+        timers = kept.state.timers
+        if not timers:
+            return kept
+        first = min(timers.values(), key=lambda timer: (timer.due, timer.id))
+        if first.due > now:
+            return kept
+        kept = decided(program, kept, TimerDue(timer=first.id), first.due)
+    return kept
+
+
+def opened(program: Program, kept: Kept, start: Start, now: datetime) -> Kept:
+    """What is kept once an instance was started; a former one, which has ended, becomes past.
+
+    Raises:
+        Rejected: It is refused; nothing has changed.
+    """
+    past = kept.past
+    if kept.instance:
+        past = (*past, Past(instance=kept.instance, history=kept.history))
+    fresh = Kept(revision=kept.revision, instance=uuid.uuid4().hex, past=past)
+    return decided(program, fresh, start, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A command and what it led to.
+
+    Attributes:
+        before: What was kept right before it, its instance begun and its clocks looked at.
+        after: What is kept now.
+        rows: All that is new, from the clocks that came due to the command's own.
+        record: Id of the record that it was about, or that it created; None for the whole.
+    """
+
+    before: Kept
+    after: Kept
+    rows: tuple[HistoryRow, ...]
+    record: str | None
+
+
+def applied(
+    program: Program, kept: Kept, command: Command, subject: Subject, now: datetime
+) -> Applied:
+    """Apply a command, to an instance that is begun if there is none.
+
+    Adding a record to one that has ended begins another.
+
+    Raises:
+        Rejected: It is refused; nothing has changed.
+    """
+    before = caught_up(program, kept, now)
+    begins = isinstance(command, AddRecord | Start)
+    if before.state.status == "new" or (begins and before.state.ended):
+        after = opened(program, before, start_for(command, subject), now)
+        if not begins:
+            before, after = after, decided(program, after, command, now)
+    else:
+        after = decided(program, before, command, now)
+    same = after.instance == kept.instance
+    rows = after.history[len(kept.history) :] if same else after.history
+    own = after.history[len(before.history) :] if after.instance == before.instance else rows
+    return Applied(before, after, rows, concerned(command, own))
+
+
+def concerned(command: Command, rows: Iterable[HistoryRow]) -> str | None:
+    """Id of the record that a command was about, from what it led to."""
+    name = "action_taken" if isinstance(command, Act) else "record_created"
+    return next((row.record for row in rows if row.event == name), None)
+
+
+def start_for(command: Command, subject: Subject) -> Start:
+    """The start that a first command implies: with the record that it adds, else by default."""
+    if isinstance(command, Start):
+        return command
+    actor: Actor = getattr(command, "actor")  # noqa: B009 - only commands of people come here
+    if isinstance(command, AddRecord):
+        record = NewRecord(command.entity, command.data)
+        return Start(actor=actor, subject=subject, records=(record,))
+    return Start(actor=actor, subject=subject)
+
+
+def view_of(program: Program, state: State) -> View:
+    """The instance as a handle shows it."""
+    if state.status == "new":
+        return View(status="new", stage=None, data={}, records=(), tasks=(), incidents=())
+    taken = snapshot(Identity("", TENANT, ""), program, state)
+    return View(
+        status=state.status,
+        stage=taken.instance.stage,
+        data=state.data,
+        records=tuple(record_views(program, state, state.records)),
+        tasks=_tasks(taken),
+        incidents=_incidents(taken),
+    )
+
+
+def record_views(program: Program, state: State, ids: Iterable[str]) -> Iterable[Record]:
+    """Records of an instance as a handle shows them."""
+    for id_ in ids:
+        record = state.records[id_]
+        entity = program.entities.get(record.entity)
+        fields = entity.fields if entity is not None else None
+        closed = fields is not None and fields.closed
+        yield Record(
+            id=record.id,
+            entity=record.entity,
+            stage=record.stage,
+            status="closed" if record.status == "open" and state.ended else record.status,
+            data=record.data,
+            users=record.assignees.users,
+            roles=record.assignees.roles,
+            created_at=record.created_at,
+            since=record.entered_at,
+            fields=fields.properties or () if closed and fields is not None else None,
+        )
+
+
+def _tasks(taken: Snapshot) -> tuple[Task, ...]:
+    return tuple(
+        Task(
+            id=row.id,
+            record=row.record,
+            title=row.title,
+            users=tuple(row.users),
+            roles=tuple(row.roles),
+            since=row.since,
+        )
+        for row in taken.tasks
+    )
+
+
+def _incidents(taken: Snapshot) -> tuple[Incident, ...]:
+    return tuple(
+        Incident(
+            id=row.id,
+            record=row.record,
+            code=row.code,
+            message=row.message,
+            attempts=row.attempts,
+            retryable=row.retryable,
+            since=row.raised_at,
+        )
+        for row in taken.incidents
+    )
