@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,7 @@ class _Taking:
         return left
 
     def _take(self, kind: str, action: str, given: object, pointer: str) -> None:
-        functions = given if isinstance(given, list | tuple) else [given]
+        functions: Iterable[Any] = given if isinstance(given, list | tuple) else [given]
         for function in functions:
             if not callable(function):
                 raise self._wrong(pointer, f"A function is wanted here, not {_shown(function)}.")

@@ -72,7 +72,7 @@ class Handle:
         self._model = model
         self._spec: Spec = spec_of(model, domain)
         self._actor = actor_of(actor)
-        self._backend: Backend = backend_of(model, self._spec, self._actor or current_actor())
+        self._backend: Backend = backend_of(model, self._spec)
 
     # --- doing ------------------------------------------------------------------------------
 

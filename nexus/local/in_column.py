@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from nexus.core.actions import admit
 from nexus.core.calls import idempotency_key
 from nexus.core.commands import Act, Actor, CallEnded, WireCommand
-from nexus.core.decide import can
-from nexus.core.decision import Decision
 from nexus.core.errors import Rejected
 from nexus.core.fitting import require_fit
 from nexus.core.program import Program
 from nexus.core.projection import HistoryRow
-from nexus.core.state import State, Subject
+from nexus.core.state import Subject
 from nexus.local import configuration
 from nexus.local.backend import Around, Backend, Done
 from nexus.local.calls import MOST_CALLS, Attempt, Later, Outcome, claimed, made, making_of, settled
@@ -26,9 +23,9 @@ from nexus.local.shell import (
     applied,
     caught_up,
     decided,
-    opened,
-    record_views,
-    start_for,
+    permission,
+    permission_when_new,
+    record_view,
     view_of,
 )
 from nexus.local.spec import UNSAVED, Spec
@@ -104,19 +101,11 @@ class InColumn(Backend):
         """Whether an action could be taken; clocks that came due are thought of, not kept."""
         program, now = self.program, configuration.now()
         kept = self.kept()
-        try:
-            if kept.state.status == "new":
-                subject = self._spec.subject(self._model)
-                kept = opened(program, kept, start_for(act, subject), now)
-            else:
-                kept = caught_up(program, kept, now)
-        except Rejected as refusal:
-            return _refused(refusal), None
-        told = can(program, kept.state, act, now)
-        permission = Permission(**told)  # type: ignore[arg-type]
-        if not (wants_record and permission.allowed):
-            return permission, None
-        return permission, meant(program, kept.state, act, now)
+        if kept.state.status == "new":
+            subject = self._spec.subject(self._model)
+            return permission_when_new(program, act, subject, now, wants_record=wants_record)
+        state = caught_up(program, kept, now).state
+        return permission(program, state, act, now, wants_record=wants_record)
 
     # --- doing ------------------------------------------------------------------------------
 
@@ -128,21 +117,22 @@ class InColumn(Backend):
         def decide(kept: Kept, now: datetime) -> Applied:
             result = applied(program, kept, command, subject, now)
             if around.wants_record:
-                around.ahead(_record_of(program, result.before.state, result.after.state, result))
+                around.ahead(result.record_ahead(program))
             return result
 
         def after(result: Applied) -> None:
             if around.wants_record:
-                around.done(_view_record(program, result.after.state, result.record))
+                around.done(record_view(program, result.after.state, result.record))
             if around.wants_entries:
                 around.happened(_entries(result.rows))
 
         change = self._change(decide, lambda result: result.after, after)
-        result, rows = change.result, []
+        result = change.result
+        rows: list[HistoryRow] = []
         kept = self._make_calls(change, rows)
         if rows and around.wants_entries:
             around.happened(_entries(rows))
-        return Done(_view_record(program, kept.state, result.record))
+        return Done(record_view(program, kept.state, result.record))
 
     def look(self, happened: Callable[[list[HistoryEntry]], None] | None = None) -> int:
         """Have clocks that came due take effect, and calls that are due be made.
@@ -296,29 +286,5 @@ def with_subject(kept: Kept, subject: Subject) -> Kept:
     return replace(kept, state=replace(kept.state, subject=subject), history=history)
 
 
-def meant(program: Program, state: State, act: Act, now: datetime) -> Record | None:
-    """The record that an action would be taken on (R6); None for the whole."""
-    record = admit(Decision(program, state, act.actor, now), act).record
-    return None if record is None else _view_record(program, state, record.id)
-
-
-def _refused(refusal: Rejected) -> Permission:
-    why = refusal.details.get("why", [])
-    assert isinstance(why, list)
-    return Permission(allowed=False, code=refusal.code, message=refusal.message, why=why)
-
-
-def _record_of(program: Program, before: State, after: State, result: Applied) -> Record | None:
-    """The record as it stood before the action; one that the action creates, as it begins."""
-    state = before if result.record in before.records else after
-    return _view_record(program, state, result.record)
-
-
-def _view_record(program: Program, state: State, id_: str | None) -> Record | None:
-    if id_ is None or id_ not in state.records:
-        return None
-    return next(iter(record_views(program, state, [id_])))
-
-
-def _entries(rows: Any) -> list[HistoryEntry]:
+def _entries(rows: Iterable[HistoryRow]) -> list[HistoryEntry]:
     return [HistoryEntry.of(row) for row in rows]

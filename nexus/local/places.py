@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from nexus.core.commands import Actor
 from nexus.local.backend import Backend
 from nexus.local.configuration import platform
 from nexus.local.in_column import InColumn
 from nexus.local.spec import Spec
 
 
-def backend_of(model: Any, spec: Spec, actor: Actor | None) -> Backend:
+def backend_of(model: Any, spec: Spec) -> Backend:
     """What a handle on this model stands on.
 
     Args:
         model: The object.
         spec: What its class says of itself.
-        actor: Who acts, if anybody is named.
 
     Raises:
         ConfigurationError: What was configured cannot be used.
@@ -27,4 +25,4 @@ def backend_of(model: Any, spec: Spec, actor: Actor | None) -> Backend:
         return InColumn(model, spec)
     from nexus.local.on_platform import OnPlatform
 
-    return OnPlatform(model, spec, there, actor)
+    return OnPlatform(model, spec, there)

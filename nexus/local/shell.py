@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from nexus.core.actions import admit
 from nexus.core.commands import Act, Actor, AddRecord, Command, NewRecord, Start, TimerDue
-from nexus.core.decide import step
-from nexus.core.program import Program
+from nexus.core.decide import can, step
+from nexus.core.decision import Decision
+from nexus.core.errors import Rejected
+from nexus.core.program import OTHER_ABILITIES, Program
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.rows import Identity, history_row, snapshot
 from nexus.core.state import State, Subject
-from nexus.local.kept import Kept, Past
-from nexus.local.views import Incident, Record, Task, View
+from nexus.local.kept import NOTHING, Kept, Past
+from nexus.local.views import Incident, Permission, Record, Task, View
 
 TENANT = "local"
 MOST_DUE = 1_000
@@ -79,6 +82,11 @@ class Applied:
     rows: tuple[HistoryRow, ...]
     record: str | None
 
+    def record_ahead(self, program: Program) -> Record | None:
+        """The record as it stood before; one that the command creates, as it begins."""
+        before = record_view(program, self.before.state, self.record)
+        return before or record_view(program, self.after.state, self.record)
+
 
 def applied(
     program: Program, kept: Kept, command: Command, subject: Subject, now: datetime
@@ -130,31 +138,70 @@ def view_of(program: Program, state: State) -> View:
         status=state.status,
         stage=taken.instance.stage,
         data=state.data,
-        records=tuple(record_views(program, state, state.records)),
+        records=tuple(filter(None, (record_view(program, state, id_) for id_ in state.records))),
         tasks=_tasks(taken),
         incidents=_incidents(taken),
     )
 
 
-def record_views(program: Program, state: State, ids: Iterable[str]) -> Iterable[Record]:
-    """Records of an instance as a handle shows them."""
-    for id_ in ids:
-        record = state.records[id_]
-        entity = program.entities.get(record.entity)
-        fields = entity.fields if entity is not None else None
-        closed = fields is not None and fields.closed
-        yield Record(
-            id=record.id,
-            entity=record.entity,
-            stage=record.stage,
-            status="closed" if record.status == "open" and state.ended else record.status,
-            data=record.data,
-            users=record.assignees.users,
-            roles=record.assignees.roles,
-            created_at=record.created_at,
-            since=record.entered_at,
-            fields=fields.properties or () if closed and fields is not None else None,
-        )
+def record_view(program: Program, state: State, id_: str | None) -> Record | None:
+    """A record of an instance as a handle shows it; None where there is none of this id."""
+    record = None if id_ is None else state.records.get(id_)
+    if record is None:
+        return None
+    return Record(
+        id=record.id,
+        entity=record.entity,
+        stage=record.stage,
+        status="closed" if record.status == "open" and state.ended else record.status,
+        data=record.data,
+        users=record.assignees.users,
+        roles=record.assignees.roles,
+        created_at=record.created_at,
+        since=record.entered_at,
+        fields=closed_fields(program, record.entity),
+    )
+
+
+def closed_fields(program: Program, entity: str) -> tuple[str, ...] | None:
+    """The only names that an entity's data may have; None where any may."""
+    found = program.entities.get(entity)
+    fields = found.fields if found is not None else None
+    return fields.properties or () if fields is not None and fields.closed else None
+
+
+def meant(program: Program, state: State, act: Act, now: datetime) -> Record | None:
+    """The record that an admitted action is taken on (R6); None for the whole."""
+    record = admit(Decision(program, state, act.actor, now), act).record
+    return None if record is None else record_view(program, state, record.id)
+
+
+Allowed = tuple[Permission, Record | None]
+"""Whether an action could be taken, and on which record if that was asked."""
+
+
+def permission(
+    program: Program, state: State, act: Act, now: datetime, *, wants_record: bool
+) -> Allowed:
+    """Whether an action could be taken now."""
+    told = Permission(**can(program, state, act, now))  # type: ignore[arg-type]
+    if not (wants_record and told.allowed) or act.action in OTHER_ABILITIES:
+        return told, None
+    return told, meant(program, state, act, now)
+
+
+def permission_when_new(
+    program: Program, act: Act, subject: Subject, now: datetime, *, wants_record: bool
+) -> Allowed:
+    """The same of an instance that nothing was done with: the action would begin it."""
+    try:
+        begun = opened(program, NOTHING, start_for(act, subject), now)
+    except Rejected as refusal:
+        why = refusal.details.get("why", [])
+        assert isinstance(why, list)
+        refused = Permission(allowed=False, code=refusal.code, message=refusal.message, why=why)
+        return refused, None
+    return permission(program, begun.state, act, now, wants_record=wants_record)
 
 
 def _tasks(taken: Snapshot) -> tuple[Task, ...]:

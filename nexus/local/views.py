@@ -19,7 +19,7 @@ class FrozenDict(dict[str, Any]):
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError("What has happened cannot be changed.")
 
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = __ior__ = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = __ior__ = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FrozenDict, (dict(self),)
@@ -109,7 +109,8 @@ class Record:
     @property
     def is_open(self) -> bool:
         """It can still change."""
-        return self._status == "open"
+        status: str = self._status
+        return status == "open"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -6,7 +6,6 @@ A framework is looked at only where the process has imported it already.
 from __future__ import annotations
 
 import sys
-from functools import cache
 
 from nexus.local.adapters.contract import Adapter, NotSaved
 from nexus.local.adapters.plain import PlainAdapter
@@ -14,7 +13,6 @@ from nexus.local.adapters.plain import PlainAdapter
 __all__ = ["Adapter", "NotSaved", "adapter_of", "add_column"]
 
 
-@cache
 def adapter_of(cls: type) -> Adapter:
     """What knows how objects of this class keep things."""
     if _is_django(cls):

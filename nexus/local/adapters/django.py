@@ -108,7 +108,8 @@ class DjangoAdapter(Adapter):
 
     def atomic(self, model: Any) -> AbstractContextManager[object]:
         """`transaction.atomic`: a savepoint within the caller's."""
-        return transaction.atomic(using=self._database(model))
+        block: AbstractContextManager[object] = transaction.atomic(using=self._database(model))
+        return block
 
     def hold(self, model: Any, column: str) -> None:
         """An UPDATE that changes nothing has the row, on every database, until the end."""

@@ -59,7 +59,7 @@ def _adds_field_of_sqlmodel(cls: type, column: str) -> bool:
     declared = get_annotations(cls)
     if column not in declared and column not in getattr(cls, "model_fields", ()):
         cls.__annotations__ = {**declared, column: dict[str, Any] | None}
-        field = sqlmodel.Field(default=None, repr=False, sa_type=sa.JSON(none_as_null=True))  # type: ignore[call-overload]
+        field = sqlmodel.Field(default=None, repr=False, sa_type=sa.JSON(none_as_null=True))
         setattr(cls, column, field)
     return True
 
@@ -72,8 +72,9 @@ def due_before(cls: type, moment: Any, column: str = "crm_data") -> sa.ColumnEle
         moment: When; timezone-aware.
         column: `crm_data` or `sm_data`.
     """
-    value = getattr(cls, column)["due"].as_float()
-    return sa.type_coerce(value, sa.Float) <= moment.timestamp()
+    due: sa.ColumnElement[float] = getattr(cls, column)["due"].as_float()
+    found: sa.ColumnElement[bool] = due <= moment.timestamp()
+    return found
 
 
 class SqlAlchemyAdapter(Adapter):
@@ -102,7 +103,7 @@ class SqlAlchemyAdapter(Adapter):
         column_of = getattr(type(model), column)
         kept = column_of["revision"].as_integer()
         same = kept == revision if revision else sa.or_(column_of.is_(None), kept.is_(None))
-        changed = session.execute(
+        changed: Any = session.execute(
             self._update(model).where(same).values({column: value}),
             execution_options={"synchronize_session": False},
         )
