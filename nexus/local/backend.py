@@ -9,6 +9,7 @@ from typing import Protocol
 
 from nexus.core.commands import Act, Actor, WireCommand
 from nexus.core.program import Program
+from nexus.local.calls import CallFailed
 from nexus.local.views import HistoryEntry, Permission, Record, View
 
 
@@ -77,6 +78,10 @@ class Backend(ABC):
     @abstractmethod
     def permission(self, act: Act, *, wants_record: bool) -> tuple[Permission, Record | None]:
         """Whether an action could be taken, and on which record if that is wanted. No effects."""
+
+    @abstractmethod
+    def call_ended(self, key: str, response: object, failed: CallFailed | None) -> bool:
+        """Say what came of a call that was handed on; False where nobody waits for it."""
 
     @abstractmethod
     def give(self, command: WireCommand, around: Around) -> Done:

@@ -190,7 +190,7 @@ class _Taking:
         functions: Iterable[Any] = given if isinstance(given, list | tuple) else [given]
         for function in functions:
             if not callable(function):
-                raise self._wrong(pointer, f"A function is wanted here, not {_shown(function)}.")
+                raise self._wrong(pointer, f"A function is wanted, not {_shown(function)}.")
         name = canonical(action)
         self.found[kind].setdefault(name, []).extend(functions)
         self.places.setdefault(name, pointer)

@@ -26,6 +26,7 @@ from nexus.core.commands import (
 from nexus.core.errors import Rejected
 from nexus.local import listening
 from nexus.local.backend import Backend, Done
+from nexus.local.calls import CallFailed
 from nexus.local.configuration import actor_of, current_actor
 from nexus.local.definition import Function, Functions, canonical
 from nexus.local.domains import Domain
@@ -218,6 +219,21 @@ class Handle:
         id_ = incident if isinstance(incident, str) else incident.id
         command = SkipIncident(actor=self._who(None), incident=id_, comment=comment)
         self._give(command, "skip", {}, comment)
+
+    def call_ended(
+        self, key: str, response: object = None, *, failed: CallFailed | None = None
+    ) -> bool:
+        """Say what came of a channel call that was handed on (see `nexus.local.LATER`).
+
+        Args:
+            key: The `key` of its request.
+            response: What the channel answered; JSON.
+            failed: Why it did not succeed, if it did not. It is not tried again by itself.
+
+        Returns:
+            False where nobody waits for it any more.
+        """
+        return self._backend.call_ended(key, response, failed)
 
     # --- asking -----------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from nexus.core.calls import idempotency_key
+from nexus.core.calls import idempotency_key, plain_response
 from nexus.core.commands import Act, Actor, CallEnded, WireCommand
 from nexus.core.errors import Rejected
 from nexus.core.fitting import require_fit
@@ -16,7 +16,17 @@ from nexus.core.projection import HistoryRow
 from nexus.core.state import Subject
 from nexus.local import configuration
 from nexus.local.backend import Around, Backend, Done
-from nexus.local.calls import MOST_CALLS, Attempt, Later, Outcome, claimed, made, making_of, settled
+from nexus.local.calls import (
+    MOST_CALLS,
+    Attempt,
+    CallFailed,
+    Later,
+    Outcome,
+    claimed,
+    made,
+    making_of,
+    settled,
+)
 from nexus.local.kept import Kept, decode, encode
 from nexus.local.shell import (
     Applied,
@@ -113,6 +123,7 @@ class InColumn(Backend):
         """Apply a command, in the transaction of the caller; then make the calls that it wants."""
         subject = self._spec.subject(self._model)
         program = self.program
+        self.look(around.happened if around.wants_entries else None)
 
         def decide(kept: Kept, now: datetime) -> Applied:
             result = applied(program, kept, command, subject, now)
@@ -146,23 +157,23 @@ class InColumn(Backend):
             happened(_entries(rows))
         return len(rows)
 
-    def call_ended(self, key: str, ended: Callable[[str], CallEnded]) -> bool:
-        """Say what came of a call that was handed on.
-
-        Args:
-            key: The idempotency key of its request.
-            ended: Makes the outcome of the call's own id.
-
-        Returns:
-            False where no such call is awaited any more.
-        """
+    def call_ended(self, key: str, response: object, failed: CallFailed | None) -> bool:
+        """Say what came of a call that was handed on; False where nobody waits for it."""
         kept, program = self.kept(), self.program
         calls = (id_ for id_ in kept.state.calls if idempotency_key(kept.instance, id_) == key)
         call = next(calls, None)
         if call is None:
             return False
-        command = ended(call)
-        change = self._change(lambda kept, now: decided(program, kept, command, now), _itself)
+        tried = kept.tries.get(call)
+        ended = CallEnded(
+            call=call,
+            outcome="done" if failed is None else "failed",
+            response=plain_response(response),
+            code=failed.code if failed else "",
+            message=failed.message if failed else "",
+            attempts=tried.attempts if tried else 1,
+        )
+        change = self._change(lambda kept, now: decided(program, kept, ended, now), _itself)
         self._make_calls(change, [])
         return True
 

@@ -108,7 +108,10 @@ NOTHING = Kept()
 
 def encode(kept: Kept) -> dict[str, Any]:
     """The value of the column, JSON."""
-    value: dict[str, Any] = {"nexus": FORMAT, "due": kept.due.timestamp() if kept.due else None}
+    value: dict[str, Any] = {"nexus": FORMAT}
+    if kept.due is not None:
+        # Left out where there is none: databases differ in how they compare null with a number.
+        value["due"] = kept.due.timestamp()
     value |= msgspec.to_builtins(kept)
     return value
 

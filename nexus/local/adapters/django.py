@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.db import models, router, transaction
@@ -107,7 +107,9 @@ class DjangoAdapter(Adapter):
             setattr(model, column, self._rows(model).values_list(column, flat=True).get())
 
     def atomic(self, model: Any) -> AbstractContextManager[object]:
-        """`transaction.atomic`: a savepoint within the caller's."""
+        """`transaction.atomic`: a savepoint within the caller's. Nothing for what has no row."""
+        if self.identity(model) is None:
+            return nullcontext()
         block: AbstractContextManager[object] = transaction.atomic(using=self._database(model))
         return block
 

@@ -1,0 +1,339 @@
+"""Stages, clocks and channels at Level 1: all that the core decides works in a column, too."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import nexus
+from nexus import Rejected
+from nexus.core.calls import CallRequest
+from nexus.local import LATER, CallFailed, ConfigurationError, Level1Warning, run_due
+from tests.local.conftest import Clock
+from tests.local.homes import DjangoHome, Home, PlainHome, SqlAlchemyHome
+
+PIPELINE = {
+    "roles": {"sales": {"can": ["qualify", "win", "update"]}, "boss": {"can": ["*"]}},
+    "entities": {
+        "lead": {"stages": ["new", "qualified", {"id": "won", "final": True}, "cold"]},
+        "opportunity": {"stages": ["open", {"id": "closed", "final": True}]},
+    },
+    "transitions": {
+        "qualify": {"from": "new", "to": "qualified", "condition": "data.score > 50"},
+        "win": {"from": "qualified", "to": "won", "creates": {"entity": "opportunity"}},
+        "cool": {"from": "new", "to": "cold", "on": {"after": "3 days"}},
+    },
+}
+NURTURE = {
+    "entities": {
+        "lead": {
+            "stages": [
+                {"id": "new", "run": [{"channel": "mail", "with": {"to": "{{ data.email }}"}}]},
+                {"id": "done", "final": True},
+            ]
+        }
+    },
+    "transitions": {"finish": {"from": "new", "to": "done"}},
+}
+
+
+@pytest.fixture(autouse=True)
+def known_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Level1Warning)
+        yield
+
+
+def test_conditions_roles_and_what_a_transition_creates(home: Home) -> None:
+    """SR-001: the same decisions as on the platform, with the actor that is named."""
+    user = home.new(home.model(PIPELINE))
+    ann = nexus.Actor("ann", ("sales",))
+    with nexus.acting(ann):
+        user.crm().add("lead", {"score": 40})
+        assert user.crm().why("qualify").code == "condition_not_met"
+        assert "data.score > 50" in user.crm().why("qualify").message
+        user.crm().act("edit", data={"score": 60})
+        assert user.crm().act("qualify").stage == "qualified"
+    with pytest.raises(Rejected, match="it takes the role 'boss' or 'sales'") as refused:
+        user.crm(actor="eve").act("win")
+    assert refused.value.code == "forbidden"
+    user.crm(actor=ann).act("win", "lead-1", comment="Signed.")
+    home.commit()
+    again = home.again(user).crm()
+    assert [(record.id, record.stage) for record in again.records()] == [
+        ("lead-1", "won"),
+        ("opportunity-1", "open"),
+    ]
+    assert (again.status, again.state) == ("active", "won")
+
+
+def test_a_first_action_begins_the_instance(home: Home) -> None:
+    """R4: with a record of the first entity that has stages; refused, it leaves nothing behind."""
+    user = home.new(home.model(NURTURE))
+    nexus.configure(channels=lambda _: None)
+    assert user.crm().can("finish") is False  # what its first stage runs has not ended then
+    with pytest.raises(Rejected) as refused:
+        user.crm().act("finish")
+    assert refused.value.code == "run_in_progress"
+    assert user.crm().status == "new"
+    user.crm().start({"email": "j@example.com"})
+    assert user.crm().act("finish").stage == "done"
+    assert user.crm().status == "completed"
+    with pytest.raises(Rejected, match="has ended"):
+        user.crm().act("finish")
+
+
+def test_an_ended_instance_makes_room_for_the_next(home: Home) -> None:
+    """Nothing of the former one is lost."""
+    nexus.configure(channels=lambda _: None)
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {"email": "first"})
+    user.crm().act("finish")
+    user.crm().add("lead", {"email": "second"})
+    home.commit()
+    crm = home.again(user).crm()
+    assert (crm.status, [record.email for record in crm.records()]) == ("active", ["second"])
+    starts = [entry for entry in crm.history() if entry.event == "instance_started"]
+    assert len(starts) == 2
+    with pytest.raises(Rejected) as refused:
+        user.crm().start()
+    assert refused.value.code == "instance_exists"
+
+
+def test_clocks_are_looked_at_when_the_model_is_touched(home: Home, clock: Clock) -> None:
+    """At the time at which they were due, whenever that is noticed."""
+    user = home.new(home.model(PIPELINE))
+    with nexus.acting("ann", ["sales"]):
+        user.crm().add("lead", {"score": 60})
+        clock.advance(timedelta(days=5))
+        assert user.crm().can("qualify") is False
+        assert user.crm().state == "cold"
+    home.commit()
+    fired = [entry for entry in home.again(user).crm().history() if entry.event == "timer_fired"]
+    assert [entry.at.astimezone(UTC) for entry in fired] == [datetime(2026, 1, 8, 9, 0, tzinfo=UTC)]
+
+
+def test_asking_keeps_nothing_of_the_clocks(clock: Clock) -> None:
+    home = PlainHome()
+    user = home.new(home.model(PIPELINE))
+    with nexus.acting("ann", ["sales"]):
+        user.crm().add("lead", {"score": 60})
+        kept = user.crm_data
+        clock.advance(timedelta(days=5))
+        assert user.crm().can("qualify") is False
+    assert user.crm_data is kept
+
+
+def test_run_due_finds_what_has_come_due(database_home: Home, clock: Clock) -> None:
+    """FR-L3-006 without a platform: whoever calls it says how often."""
+    cls = database_home.model(PIPELINE)
+    users = [database_home.new(cls) for _ in range(3)]
+    with nexus.acting("ann", ["boss"]):
+        users[0].crm().add("lead", {"score": 60})
+        clock.advance(timedelta(days=2))
+        users[1].crm().add("lead", {"score": 60})
+    database_home.commit()
+    clock.advance(timedelta(days=1))
+    found = _due(database_home, cls, clock())
+    assert [one.id for one in found] == [users[0].id]
+    looked = run_due(found)
+    database_home.commit()
+    assert (looked.models, looked.happened > 0, looked.failed) == (1, True, [])
+    assert database_home.again(users[0]).crm().state == "cold"
+    assert _due(database_home, cls, clock()) == []
+
+
+def _due(home: Home, cls: type[Any], moment: datetime) -> list[Any]:
+    if isinstance(home, DjangoHome):
+        from nexus.local.django import due_before as due_in_django
+
+        return list(cls._base_manager.using(home.alias).filter(due_in_django(moment)))
+    import sqlalchemy as sa
+
+    from nexus.local.sqlalchemy import due_before
+
+    assert isinstance(home, SqlAlchemyHome)
+    return list(home.session.scalars(sa.select(cls).where(due_before(cls, moment))))
+
+
+def test_one_that_fails_keeps_no_other_from_its_clocks(clock: Clock) -> None:
+    home = PlainHome()
+    cls = home.model(PIPELINE)
+    broken, well = home.new(cls), home.new(cls)
+    with nexus.acting("ann", ["boss"]):
+        well.crm().add("lead", {})
+    broken.crm_data = {"not": "ours"}
+    clock.advance(timedelta(days=4))
+    looked = run_due([broken, well])
+    assert [type(error).__name__ for _, error in looked.failed] == ["ColumnError"]
+    assert well.crm().state == "cold"
+    with pytest.raises(ConfigurationError, match="has neither HasCrm nor HasSalesMarketing"):
+        run_due([object()])
+
+
+def test_listeners_hear_of_clocks(clock: Clock) -> None:
+    home = PlainHome()
+    user = home.new(home.model(PIPELINE))
+    heard: list[str] = []
+    with nexus.acting("ann", ["boss"]):
+        user.crm().add("lead", {})
+    user.crm().on("stage_entered", lambda entry: heard.append(entry.after))
+    clock.advance(timedelta(days=4))
+    run_due([user])
+    assert heard == ["cold"]
+
+
+def test_what_a_model_cannot_do_by_itself_is_said() -> None:
+    """A warning the first time, never silence: clocks without a caller."""
+    home = PlainHome()
+    with pytest.warns(Level1Warning, match=r"'cool' is taken after 3 days.*run_due"):
+        home.new(home.model(PIPELINE)).crm()
+    run = [{"wait": "1 day"}, {"waitFor": {"event": "mail.opened", "timeout": "2 days"}}]
+    waiting = {"entities": {"lead": {"stages": [{"id": "new", "run": run}, "done"]}}}
+    with pytest.warns(Level1Warning, match="the stage 'new' waits in its run .* and 1 more"):
+        home.new(home.model(waiting)).crm()
+
+
+# --- channels ----------------------------------------------------------------------------------
+
+
+def test_channels_run_through_the_function_that_is_given(home: Home) -> None:
+    """One call, with its key and what templates see."""
+    requests: list[CallRequest] = []
+
+    def deliver(request: CallRequest) -> object:
+        requests.append(request)
+        return {"id": 17}
+
+    nexus.configure(channels=deliver)
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {"email": "j@example.com"})
+    home.commit()
+    (request,) = requests
+    assert (request.channel, request.step) == ("mail", "run/0")
+    assert request.key.endswith("/lead-1/1/run/0")
+    ended = [entry for entry in user.crm().history() if entry.event == "channel_succeeded"]
+    assert ended[0].payload["response"] == {"id": 17}
+    assert home.again(user).crm().can("finish")
+
+
+def test_a_call_that_fails_is_tried_again_when_its_pause_is_over(home: Home, clock: Clock) -> None:
+    """REL-005: under the same key, and nothing sleeps."""
+    keys: list[str] = []
+
+    def deliver(request: CallRequest) -> None:
+        keys.append(request.key)
+        if len(keys) < 3:
+            raise CallFailed("unreachable", "nobody there")
+
+    nexus.configure(channels=deliver)
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {})
+    assert len(keys) == 1
+    assert user.crm().can("finish") is False
+    clock.advance(timedelta(seconds=1))
+    run_due([user])
+    run_due([user])
+    assert len(keys) == 2
+    clock.advance(timedelta(seconds=2))
+    assert user.crm().act("finish").stage == "done"
+    assert len(set(keys)) == 1
+    assert len(keys) == 3
+
+
+def test_a_call_that_failed_for_good_is_an_incident(home: Home) -> None:
+    """REL-002: it blocks nothing, and a person settles it."""
+    answers: list[Exception | None] = [
+        CallFailed("rejected", "no such mailbox", retryable=False),
+        ValueError("broken"),
+        None,
+    ]
+
+    def deliver(_: CallRequest) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    nexus.configure(channels=deliver)
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {})
+    (incident,) = user.crm().incidents()
+    assert (incident.code, incident.message, incident.retryable) == (
+        "rejected",
+        "The channel 'mail' failed in 'new': no such mailbox",
+        True,
+    )
+    assert user.crm().can("finish")
+    user.crm().retry(incident)
+    assert answers == [None]
+    assert user.crm().incidents() == [] or user.crm().incidents()[0].attempts == 1
+    home.commit()
+    assert home.again(user).crm().history()[-1].event in ("incident_retried", "channel_failed")
+
+
+def test_a_call_can_be_handed_on(home: Home) -> None:
+    """To a queue, for one; whoever makes it says what came of it."""
+    waiting: list[CallRequest] = []
+
+    def hand_on(request: CallRequest) -> object:
+        waiting.append(request)
+        return LATER
+
+    nexus.configure(channels=hand_on)
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {})
+    home.commit()
+    again = home.again(user)
+    assert run_due([again]).happened == 0
+    assert len(waiting) == 1
+    assert again.crm().call_ended(waiting[0].key, response={"sent": True})
+    home.commit()
+    assert not again.crm().call_ended(waiting[0].key)
+    assert again.crm().act("finish").stage == "done"
+
+
+def test_what_was_handed_on_can_fail() -> None:
+    nexus.configure(channels=lambda _: LATER)
+    home = PlainHome()
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {})
+    (call,) = user.crm_data.state.calls
+    key = f"{user.crm_data.instance}/{call}"
+    assert user.crm().call_ended(key, failed=CallFailed("bounced", "no such mailbox"))
+    assert [incident.code for incident in user.crm().incidents()] == ["bounced"]
+
+
+def test_installed_channels_are_called_where_no_function_is_given(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The channel `log`, with its templates rendered."""
+    run = [{"channel": "log", "with": {"message": "Hello {{ data.name }}"}}]
+    definition = {"entities": {"lead": {"stages": [{"id": "new", "run": run}, "done"]}}}
+    user = home.new(home.model(definition))
+    user.crm().add("lead", {"name": "Ann"})
+    events = [entry.event for entry in user.crm().history()]
+    assert events[-2:] == ["channel_succeeded", "step_ended"]
+
+
+def test_tasks_events_and_waiting(home: Home, clock: Clock) -> None:
+    run = {
+        "sequence": [
+            {"task": {"title": "Call Ann"}, "name": "call"},
+            {"waitFor": {"event": "mail.opened", "timeout": "2 days"}, "name": "opened"},
+        ]
+    }
+    definition = {"entities": {"lead": {"stages": [{"id": "new", "run": run}, "done"]}}}
+    user = home.new(home.model(definition))
+    user.crm().start()
+    (task,) = user.crm().tasks()
+    assert task.title == "Call Ann"
+    user.crm().complete(task, comment="Reached her.")
+    assert user.crm().tasks() == []
+    user.crm().send_event("mail.opened", {"at": "home"})
+    assert user.crm().act("convert").stage == "done"
+    home.commit()
+    assert home.again(user).crm().status == "completed"

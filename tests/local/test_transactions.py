@@ -1,0 +1,224 @@
+"""In the caller's own transaction, never over somebody else's change (BR-002, REL-001, REL-003)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import orm
+
+from nexus import Rejected
+from nexus.local import ColumnError, ConfigurationError
+from tests.local.homes import DjangoHome, Home, SqlAlchemyHome
+
+CONTACTS = {"entities": {"contact": {"fields": ["name"]}}}
+
+
+def names(model: Any) -> list[str]:
+    return [record.name for record in model.crm().records()]
+
+
+def test_what_is_rolled_back_has_not_happened(database_home: Home) -> None:
+    user = database_home.new(database_home.model(CONTACTS))
+    user.crm().add_contact({"name": "kept"})
+    database_home.commit()
+    if isinstance(database_home, DjangoHome):
+        from django.db import transaction
+
+        with pytest.raises(LookupError), transaction.atomic(using=database_home.alias):
+            user.crm().add_contact({"name": "undone"})
+            raise LookupError
+    else:
+        assert isinstance(database_home, SqlAlchemyHome)
+        user.crm().add_contact({"name": "undone"})
+        database_home.session.rollback()
+        assert names(user) == ["kept"]
+        database_home.commit()
+    assert names(database_home.again(user)) == ["kept"]
+    user.crm().add_contact({"name": "after"})
+    database_home.commit()
+    assert names(database_home.again(user)) == ["kept", "after"]
+
+
+def test_an_object_that_was_read_before_loses_nothing(database_home: Home) -> None:
+    """Who comes second decides anew on what the first has left."""
+    user = database_home.new(database_home.model(CONTACTS))
+    database_home.commit()
+    stale = database_home.again(user)
+    assert names(stale) == []
+    database_home.commit()
+    user.crm().add_contact({"name": "first"})
+    database_home.commit()
+    stale.crm().add_contact({"name": "second"})
+    database_home.commit()
+    assert names(stale) == ["first", "second"]
+    assert names(database_home.again(user)) == ["first", "second"]
+
+
+def test_saving_an_object_that_was_read_before_writes_nothing_back(database_home: Home) -> None:
+    """What the column held when the object was read is not written over what it holds now."""
+    user = database_home.new(database_home.model(CONTACTS))
+    stale = database_home.again(user)
+    assert names(stale) == []
+    database_home.commit()
+    user.crm().add_contact({"name": "first"})
+    database_home.commit()
+    stale.name = "bob"
+    if isinstance(database_home, DjangoHome):
+        stale.save()
+    database_home.commit()
+    again = database_home.again(user)
+    assert (again.name, names(again)) == ("bob", ["first"])
+
+
+def test_an_object_without_a_row_keeps_what_it_is_given(database_home: Home) -> None:
+    """Its instance knows it by its id as soon as it has one."""
+    user = database_home.model(CONTACTS)()
+    user.crm().add_contact({"name": "early"})
+    if isinstance(database_home, DjangoHome):
+        user.save(using=database_home.alias)
+    else:
+        assert isinstance(database_home, SqlAlchemyHome)
+        database_home.session.add(user)
+    database_home.commit()
+    again = database_home.again(user)
+    assert names(again) == ["early"]
+    assert again.crm().history()[0].payload["subject"]["id"] == str(user.id)
+    again.crm().add_contact({"name": "late"})
+    database_home.commit()
+    assert names(database_home.again(user)) == ["early", "late"]
+
+
+def test_somebody_who_is_always_quicker_is_told_of(database_home: Home) -> None:
+    user = database_home.new(database_home.model({**CONTACTS, "hooks": {}}))
+    other = database_home.again(user)
+    assert names(other) == []
+    database_home.commit()
+    column = user.crm()._spec
+    adapter = column.adapter
+    swapped: list[int] = []
+
+    class Beaten(type(adapter)):  # type: ignore[misc]
+        def swap(self, model: Any, name: str, revision: int, value: Any) -> bool:
+            swapped.append(revision)
+            return False
+
+    object.__setattr__(column, "adapter", Beaten())
+    try:
+        with pytest.raises(Rejected, match=r"Others changed .* 5 times in a row") as refused:
+            user.crm().add_contact({"name": "x"})
+    finally:
+        object.__setattr__(column, "adapter", adapter)
+    assert refused.value.code == "conflict"
+    assert len(swapped) == 5
+
+
+def test_a_column_of_somebody_else_is_refused(database_home: Home) -> None:
+    cls = database_home.model(CONTACTS)
+    user = cls(crm_data={"mine": 1})
+    with pytest.raises(ColumnError, match="holds something that Nexus has not written"):
+        user.crm().records()
+    user = cls(crm_data={"nexus": 2, "revision": 1})
+    with pytest.raises(ColumnError, match="another version of Nexus"):
+        user.crm().records()
+    user = cls(crm_data={"nexus": 1, "revision": "x"})
+    with pytest.raises(ColumnError, match="cannot be read"):
+        user.crm().records()
+
+
+ADDING = """
+import sys
+import sqlalchemy as sa
+from sqlalchemy import orm
+from nexus.crm import HasCrm
+
+class Base(orm.DeclarativeBase):
+    pass
+
+class Customer(HasCrm, Base):
+    __tablename__ = "customers"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    crm_definition = {"entities": {"contact": {"fields": ["name"]}}}
+
+engine = sa.create_engine(sys.argv[1])
+if engine.dialect.name == "sqlite":
+    # As SQLAlchemy's own recipe has it: who means to write says so first, and waits its turn.
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection, _):
+        connection.isolation_level = None
+        connection.execute("PRAGMA busy_timeout = 20000")
+
+    @sa.event.listens_for(engine, "begin")
+    def begun(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+if sys.argv[2] == "create":
+    Base.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        session.add(Customer(id=1))
+        session.commit()
+else:
+    for number in range(25):
+        with orm.Session(engine) as session:
+            customer = session.get(Customer, 1)
+            customer.crm().add_contact({"name": f"{sys.argv[2]}-{number}"})
+            session.commit()
+"""
+
+
+def test_two_processes_never_lose_an_update(database_url: str, tmp_path: Path) -> None:
+    """REL-003: each adds contacts to the same row as fast as it can."""
+    program = tmp_path / "adding.py"
+    program.write_text(ADDING)
+
+    def run(what: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, program, database_url, what])
+
+    assert run("create").wait() == 0
+    ended = [process.wait() for process in [run("a"), run("b")]]
+    assert ended == [0, 0]
+    engine = sa.create_engine(database_url)
+    with orm.Session(engine) as session:
+        value = session.execute(sa.text("SELECT crm_data FROM customers")).scalar_one()
+    engine.dispose()
+    import json
+
+    kept = json.loads(value) if isinstance(value, str) else value
+    found = {record["data"]["name"] for record in kept["state"]["records"].values()}
+    assert found == {f"{who}-{number}" for who in "ab" for number in range(25)}
+    assert kept["revision"] == 50
+    assert [row["seq"] for row in kept["history"]] == list(range(1, len(kept["history"]) + 1))
+
+
+def test_a_frozen_class_says_that_it_cannot_keep_anything() -> None:
+    from dataclasses import dataclass
+
+    from nexus.crm import HasCrm
+
+    @dataclass(frozen=True)
+    class Frozen(HasCrm):
+        id: int
+        crm_definition = CONTACTS
+
+    with pytest.raises(ConfigurationError, match="a frozen class cannot keep any"):
+        Frozen(1).crm().add_contact({"name": "x"})
+
+
+def test_a_class_with_slots_names_the_column() -> None:
+    from nexus.crm import HasCrm
+
+    class Slotted(HasCrm):
+        __slots__ = ("crm_data", "id")
+        crm_definition = CONTACTS
+
+        def __init__(self) -> None:
+            self.id = 1
+            self.crm_data: Any = None
+
+    slotted = Slotted()
+    slotted.crm().add_contact({"name": "x"})
+    assert names(slotted) == ["x"]
