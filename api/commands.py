@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from api.authentication import Caller
-from api.gateway import Command, Gateway, InstanceGone
+from api.gateway import Command, Gateway, InstanceGone, Opening
 from api.problems import Problem, invalid_data, located
 from api.reading import Database
-from nexus.core.commands import RetryIncident, SkipIncident, Start
+from nexus.core.commands import RetryIncident, SkipIncident
 from nexus.core.events import InstanceStarted
 from nexus.core.projection import InstanceRow, Snapshot
 from storage import history, instances
@@ -80,7 +80,7 @@ class Commands:
     async def start(
         self,
         caller: Caller,
-        command: Start,
+        command: Opening,
         *,
         definition: str,
         version: str,
@@ -121,7 +121,9 @@ class Commands:
                 )
             except (InstanceGone, Problem) as error:
                 # The subject's former instance has ended, and its workflow is just closing.
-                closing = isinstance(error, InstanceGone) or error.code == "conflict"
+                closing = isinstance(error, InstanceGone) or (
+                    error.code == "conflict" and "misfits" not in error.extensions
+                )
                 if not closing:
                     raise
                 if isinstance(error, Problem) and "keeps" in error.extensions:
@@ -140,7 +142,7 @@ class Commands:
         raise RuntimeError(f"the start {command_id} was answered and is not in SQL")
 
     async def started(
-        self, caller: Caller, definition: str, command: Start, command_id: str
+        self, caller: Caller, definition: str, command: Opening, command_id: str
     ) -> Snapshot | None:
         """The instance that a start with this id has begun, if there is one."""
 

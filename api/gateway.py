@@ -43,6 +43,7 @@ from nexus.core.commands import (
     Act,
     Actor,
     AddRecord,
+    CarryOver,
     CompleteTask,
     GiveUp,
     ReceiveEvent,
@@ -63,6 +64,8 @@ _REMEMBERED = 100_000
 _UNTIL_READY = (0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between tries where a workflow is not ready to take a command."""
 
+Opening = Start | CarryOver
+"""What an instance can begin with."""
 Command = Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident
 
 
@@ -149,7 +152,7 @@ class Gateway:
 
     async def start(
         self,
-        command: Start,
+        command: Opening,
         instance: contract.InstanceInput,
         *,
         definition: str,
@@ -196,7 +199,9 @@ class Gateway:
             answer = await self._bounded(once, workflow, command_id)
         return self._snapshot(answer)
 
-    async def give_up(self, tenant: str, definition: str, command: Start, command_id: str) -> None:
+    async def give_up(
+        self, tenant: str, definition: str, command: Opening, command_id: str
+    ) -> None:
         """Have the subject's former instance give up what it is kept for, and close.
 
         The update that starts cannot do it: Temporal knows an update's id for as long as it

@@ -70,6 +70,87 @@ class StartBody(_Body):
     )
 
 
+class CarriedEvent(_Body):
+    """One event that has happened elsewhere, as a history shows it."""
+
+    seq: Annotated[int, Field(ge=1, description="From 1, without gaps.")]
+    at: Annotated[
+        str,
+        Field(
+            max_length=100,
+            description="RFC 3339, with a zone.",
+            json_schema_extra={"format": "date-time"},
+        ),
+    ]
+    event: Annotated[Name, Field(examples=["stage_entered"])]
+    actor: Name
+    on_behalf_of: Name | None = None
+    record: Annotated[str | None, Field(max_length=250)] = None
+    before: Any = None
+    after: Any = None
+    comment: Comment | None = None
+    payload: dict[str, Any] = Field(default_factory=dict)
+
+
+class ImportBody(_Body):
+    """An instance that began elsewhere. Without `version`, it goes on under the live one."""
+
+    definition: Annotated[Name, Field(examples=["sales-pipeline"])]
+    version: Annotated[Name | None, Field(examples=["1.0.0"])] = None
+    subject: SubjectBody
+    origin: Annotated[
+        Name,
+        Field(description="Its id where it began; the calls of channels keep the keys made of it."),
+    ]
+    history: Annotated[
+        list[CarriedEvent], Field(min_length=1, description="All that happened, in order.")
+    ]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "definition": "sales-pipeline",
+                    "subject": {"type": "account", "id": "acme"},
+                    "origin": "deals-4711",
+                    "history": [
+                        {
+                            "seq": 1,
+                            "at": "2026-01-15T09:30:00Z",
+                            "event": "instance_started",
+                            "actor": "ann",
+                            "after": {"score": 40},
+                            "payload": {
+                                "definition": "sales-pipeline",
+                                "version": "1.0.0",
+                                "subject": {"type": "account", "id": "acme"},
+                                "data": {"score": 40},
+                            },
+                        },
+                        {
+                            "seq": 2,
+                            "at": "2026-01-15T09:30:00Z",
+                            "event": "record_created",
+                            "actor": "ann",
+                            "record": "lead-1",
+                            "payload": {"entity": "lead", "data": {}, "parent": None},
+                        },
+                        {
+                            "seq": 3,
+                            "at": "2026-01-15T09:30:00Z",
+                            "event": "stage_entered",
+                            "actor": "ann",
+                            "record": "lead-1",
+                            "after": "new",
+                            "payload": {"stage": "new", "trigger": "start"},
+                        },
+                    ],
+                }
+            ]
+        }
+    )
+
+
 class SimulationBody(_Body):
     """A run on a virtual clock, of a stored definition or of one that comes along.
 

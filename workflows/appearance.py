@@ -92,6 +92,8 @@ def _told(row: HistoryRow) -> str:
     match row.event:
         case "instance_started":
             return f"{row.actor} starts it"
+        case "carried_over":
+            return f"{row.actor} carries {payload['events']} events over"
         case "action_taken":
             return f"{row.actor} takes {payload['action']}"
         case "stage_entered":

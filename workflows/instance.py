@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Act,
         Actor,
         CallEnded,
+        CarryOver,
         Command,
         RefusedSignal,
         Start,
@@ -248,7 +249,7 @@ class NexusInstance:
             raise Rejected("forbidden", "A signal names its actor by a 'token' alone.")
         actor = await self._authenticated(body.pop("token")) if "token" in body else unsigned
         command = parse_command({**body, "actor": msgspec.to_builtins(actor)})
-        if isinstance(command, Start):
+        if isinstance(command, Start | CarryOver):
             raise Rejected("invalid_data", "An instance is not started by a signal.")
         return command
 

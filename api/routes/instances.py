@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+from api.authentication import Caller
 from api.commands import no_instance
-from api.gateway import Command
+from api.gateway import Command, Opening
 from api.idempotency import Answer
 from api.listing import Cursor, Filter, Limit, Subject, data_filters, subject_parts
 from api.openapi import idempotent, problems
@@ -26,6 +27,7 @@ from api.schemas import (
     CancelBody,
     EventBody,
     HistoryEntry,
+    ImportBody,
     Instance,
     Page,
     Permission,
@@ -37,7 +39,15 @@ from api.schemas import (
 )
 from api.services import Services
 from api.versions import to_start
-from nexus.core.commands import Act, AddRecord, CompleteTask, NewRecord, ReceiveEvent, Start
+from nexus.core.commands import (
+    Act,
+    AddRecord,
+    CarryOver,
+    CompleteTask,
+    NewRecord,
+    ReceiveEvent,
+    Start,
+)
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.state import Subject as CoreSubject
 from storage import history, instances
@@ -101,16 +111,52 @@ async def start(
         records=tuple(NewRecord(record.entity, record.data) for record in body.records),
     )
 
+    return await _begin(request, caller, services, command, body.definition, body.version)
+
+
+@router.post(
+    "/import",
+    status_code=201,
+    summary="Carry an instance over",
+    response_model=Instance,
+    responses=problems("instance_exists", *_REFUSALS),
+    openapi_extra=idempotent(),
+)
+async def carry_over(
+    request: Request, body: ImportBody, caller: CallerOf, services: ServicesOf
+) -> Response:
+    """Have an instance that began elsewhere go on here, with its history as it is; `admin` only.
+
+    What it waits for goes on as well: clocks keep their times, and those that have come due fire
+    at once; calls that are wanted are made under the keys that they had. Refused with `conflict`
+    and `misfits` where the definition does not know what the instance has.
+    """
+    caller.require_admin("Carrying an instance over")
+    command = CarryOver(
+        actor=caller.actor,
+        subject=CoreSubject(body.subject.type, body.subject.id),
+        origin=body.origin,
+        history=tuple(row.model_dump() for row in body.history),
+    )
+    return await _begin(request, caller, services, command, body.definition, body.version)
+
+
+async def _begin(
+    request: Request,
+    caller: Caller,
+    services: Services,
+    command: Opening,
+    definition: str,
+    version: str | None,
+) -> Response:
     async def perform(command_id: str, repeated: bool) -> Answer:
         try:
-            stored = await services.database.read(
-                caller.tenant, to_start, body.definition, body.version
-            )
+            stored = await services.database.read(caller.tenant, to_start, definition, version)
         except Problem as error:
             if not repeated or error.code not in ("conflict", "not_found"):
                 raise
             # Retired since, perhaps: what a first attempt has started is still its answer.
-            known = await services.commands.started(caller, body.definition, command, command_id)
+            known = await services.commands.started(caller, definition, command, command_id)
             if known is None:
                 raise
             return _answer(services, known, 201)

@@ -129,7 +129,7 @@ def call_request(
         state: The instance as it stands when the call begins.
         call: One of its calls.
         tenant: The tenant that owns the instance.
-        instance: Its id.
+        instance: Its id. The key of one that was carried over names the instance that it was.
         now: When the call begins, timezone-aware.
     """
     step = step_of(program, state, call)
@@ -143,7 +143,7 @@ def call_request(
     names = to_json(scope)
     assert isinstance(names, dict)
     return CallRequest(
-        key=idempotency_key(instance, call.id),
+        key=idempotency_key(state.origin or instance, call.id),
         tenant=tenant,
         instance=instance,
         definition=program.id,

@@ -65,6 +65,21 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarryOver:
+    """An instance that began elsewhere goes on here.
+
+    Attributes:
+        origin: Id of the instance where it began: the calls of channels keep their keys.
+        history: Its rows in order, each a `HistoryRow` as JSON, without the command.
+    """
+
+    actor: Actor
+    subject: Subject
+    origin: str
+    history: tuple[Mapping[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """A person, or another system, takes an action: a transition's name or a built-in one."""
 
@@ -173,12 +188,21 @@ class RefusedSignal:
 
 
 WireCommand = (
-    Start | Act | AddRecord | ReceiveEvent | CompleteTask | RetryIncident | SkipIncident | GiveUp
+    Start
+    | CarryOver
+    | Act
+    | AddRecord
+    | ReceiveEvent
+    | CompleteTask
+    | RetryIncident
+    | SkipIncident
+    | GiveUp
 )
 Command = WireCommand | CallEnded | TimerDue | Stop | RefusedSignal
 
 WIRE_TYPES: Mapping[str, type[WireCommand]] = {
     "start": Start,
+    "carry_over": CarryOver,
     "act": Act,
     "add_record": AddRecord,
     "event": ReceiveEvent,
@@ -239,9 +263,11 @@ def _texts(command: WireCommand) -> Iterator[tuple[str, str, int]]:
     for role in command.actor.roles:
         yield "actor.roles", role, MOST_NAME
     match command:
-        case Start():
+        case Start() | CarryOver():
             yield "subject.type", command.subject.type, MOST_NAME
             yield "subject.id", command.subject.id, MOST_NAME
+            if isinstance(command, CarryOver):
+                yield "origin", command.origin, MOST_NAME
         case ReceiveEvent():
             yield "event", command.event, MOST_NAME
         case CompleteTask():

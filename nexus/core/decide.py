@@ -5,7 +5,7 @@ either raises `Rejected`, and nothing has changed, or gives the events that
 follow; `evolve` applies them. Both are pure: `now` comes from the shell, and
 nothing reads a clock, a database or the network. A decision goes through
 
-    1. the gate: a new instance takes only `Start`, an ended one nothing;
+    1. the gate: a new instance takes only `Start` or `CarryOver`, an ended one nothing;
     2. the command's own rule (`actions`, `transitions`);
     3. settling: automatic transitions, then the end (R4, R5).
 
@@ -21,11 +21,13 @@ from datetime import datetime
 from nexus.core.actions import admit, perform, require_listening
 from nexus.core.arrivals import receive, timer_due
 from nexus.core.authority import authorize_opening
+from nexus.core.carrying import carry_over
 from nexus.core.commands import (
     SYSTEM_ACTOR,
     Act,
     AddRecord,
     CallEnded,
+    CarryOver,
     Command,
     CompleteTask,
     GiveUp,
@@ -51,7 +53,7 @@ from nexus.core.outcomes import call_ended, complete_task
 from nexus.core.program import Program
 from nexus.core.reasons import several
 from nexus.core.settling import give_up, settle, stop
-from nexus.core.state import State
+from nexus.core.state import State, Subject
 from nexus.core.transitions import create_record
 from nexus.core.validation import check_plain, check_start
 
@@ -99,9 +101,13 @@ def step(
         case Stop():
             decision = Decision(program, state, command.actor, now)
             stop(decision)
-        case Start():
+        case Start() | CarryOver():
             decision = Decision(program, state, command.actor, now)
-            _start(decision, command)
+            _require_new(decision, command.subject)
+            if isinstance(command, Start):
+                _start(decision, command)
+            else:
+                carry_over(decision, command)
         case RetryIncident() | SkipIncident() | GiveUp() if lingers(state):
             decision = Decision(program, state, command.actor, now)
             _handle(decision, command)
@@ -196,7 +202,7 @@ def _handle(
             receive(decision, command.event, command.data, command.record)
 
 
-def _start(decision: Decision, command: Start) -> None:
+def _require_new(decision: Decision, subject: Subject) -> None:
     program, state = decision.program, decision.state
     if lingers(state):
         raise Rejected(
@@ -215,9 +221,12 @@ def _start(decision: Decision, command: Start) -> None:
     if state.status != "new":
         raise Rejected(
             "instance_exists",
-            f"{command.subject.type} {command.subject.id!r} has an open instance of "
-            f"{program.id!r} already.",
+            f"{subject.type} {subject.id!r} has an open instance of {program.id!r} already.",
         )
+
+
+def _start(decision: Decision, command: Start) -> None:
+    program = decision.program
     check_plain(command.data)
     records = list(command.records)
     if command.entity is not None:

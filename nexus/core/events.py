@@ -59,6 +59,20 @@ class InstanceStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedOver(Event):
+    """An instance that began elsewhere goes on here.
+
+    Attributes:
+        origin: Its id where it began.
+        events: How many events came along: those that stand before this one.
+    """
+
+    name: ClassVar[str] = "carried_over"
+    origin: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCreated(Event):
     """A record came into being; `parent` is the record whose transition created it."""
 
@@ -410,6 +424,7 @@ class InstanceEnded(Event):
 
 AnyEvent = (
     InstanceStarted
+    | CarriedOver
     | RecordCreated
     | ActionTaken
     | StageEntered

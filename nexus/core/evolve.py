@@ -13,6 +13,7 @@ from typing import Any
 from nexus.core.events import (
     AnyEvent,
     Assigned,
+    CarriedOver,
     ChannelFailed,
     ChannelRequested,
     ChannelSucceeded,
@@ -101,6 +102,9 @@ def _changes(state: State, event: AnyEvent) -> dict[str, Any]:
                 "started_by": event.actor,
                 "started_at": event.at,
             }
+        case CarriedOver():
+            # One that is carried on once more keeps the keys that its calls have had.
+            return {"origin": state.origin or event.origin}
         case InstanceEnded():
             return {
                 "status": event.status,

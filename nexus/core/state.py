@@ -224,6 +224,7 @@ class State:
         incidents: The open incidents, by id.
         ending: How it will have ended once what still runs has settled; None
             unless it is being stopped.
+        origin: Id of the instance elsewhere that was carried over; "" for one that began here.
     """
 
     seq: int = 0
@@ -240,6 +241,7 @@ class State:
     tasks: Mapping[str, Task] = field(default_factory=dict)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     ending: Literal["completed", "cancelled"] | None = None
+    origin: str = ""
 
     @property
     def ended(self) -> bool:

@@ -12,6 +12,7 @@ from nexus.core.events import (
     ActionTaken,
     AnyEvent,
     Assigned,
+    CarriedOver,
     ChannelFailed,
     ChannelRequested,
     ChannelSucceeded,
@@ -165,6 +166,9 @@ class _Writer:
                 subject = f"{event.subject.type} {event.subject.id}"
                 data = {"data": to_json(event.data)}
                 return f"started for {subject}", _shown(event.data), data
+            case CarriedOver():
+                what = f"carried over from {event.origin}"
+                return what, f"with {event.events} events", {"origin": event.origin}
             case RecordCreated():
                 why = f"from {event.parent}" if event.parent else ""
                 return f"{event.entity} created", why, {"data": to_json(event.data)}

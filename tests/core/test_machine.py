@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -30,6 +31,7 @@ from nexus.core.commands import (
     Act,
     Actor,
     CallEnded,
+    CarryOver,
     Command,
     GiveUp,
     RefusedSignal,
@@ -41,6 +43,7 @@ from nexus.core.commands import (
 )
 from nexus.core.events import (
     AnyEvent,
+    CarriedOver,
     ChannelFailed,
     ChannelSucceeded,
     IncidentClosed,
@@ -51,7 +54,8 @@ from nexus.core.events import (
     StageEntered,
 )
 from nexus.core.incidents import lingers
-from nexus.core.projection import IncidentRow, Projection, RecordRow, TaskRow, TimerRow
+from nexus.core.projection import HistoryRow, IncidentRow, Projection, RecordRow, TaskRow, TimerRow
+from nexus.core.restoring import event_of, restore
 from nexus.core.rows import Identity, history_row, project, snapshot
 from nexus.core.state import Record
 from nexus.core.steps import Run, WaitForStep
@@ -97,6 +101,13 @@ class Writer:
         for row in projection.history:
             self.seq += 1
             assert row.seq == self.seq
+
+
+def carried_over(events: list[AnyEvent]) -> CarryOver:
+    rows = msgspec.to_builtins([history_row(happened) for happened in events])
+    for row in rows:
+        del row["command"]
+    return CarryOver(actor=ANN, subject=ACME, origin="elsewhere", history=tuple(rows))
 
 
 def _number(row: TaskRow | IncidentRow) -> int:
@@ -216,6 +227,31 @@ class Instances(RuleBasedStateMachine):
     @invariant()
     def the_state_comes_back_from_bytes(self) -> None:
         assert decode_carried(encode_carried(Carried(self.state))).state == self.state
+
+    @invariant()
+    def what_history_tells_is_what_happened(self) -> None:
+        rows = [history_row(happened, "command") for happened in self.events]
+        text = msgspec.json.encode(rows)
+        for told in (rows, msgspec.json.decode(text, type=list[HistoryRow])):
+            assert [event_of(row) for row in told] == self.events
+            assert restore(told) == self.state
+
+    @invariant()
+    def what_is_active_can_be_carried_over(self) -> None:
+        """It stands as it stood, with the history that it had, and nothing else follows."""
+        if self.state.status != "active":
+            return
+        command = carried_over(self.events)
+        assert parse_command(dump_command(command)) == command
+        events, state = step(self.program, State(), command, self.now)
+        *before, last = events
+        assert before == self.events
+        assert last == CarriedOver(
+            seq=len(events), at=self.now, actor="ann", origin="elsewhere", events=len(before)
+        )
+        assert state == replace(
+            self.state, seq=len(events), updated_at=self.now, origin="elsewhere"
+        )
 
     @invariant()
     def no_event_follows_the_end(self) -> None:

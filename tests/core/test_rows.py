@@ -19,8 +19,9 @@ from nexus.core.codec import (
     size_of,
 )
 from nexus.core.commands import Actor, NewRecord, RefusedSignal
-from nexus.core.events import AnyEvent
+from nexus.core.events import AnyEvent, CarriedOver
 from nexus.core.projection import HistoryRow, Projection, Snapshot
+from nexus.core.restoring import event_of
 from nexus.core.rows import (
     Identity,
     history_row,
@@ -273,7 +274,8 @@ def every_kind(play: Play) -> list[AnyEvent]:
     play.give(RefusedSignal(actor=Actor("system:signal"), code="x", message="y"))
     play.wait(days=3)
     play.act("close", record="deal-1")
-    return play.events + running_kinds()
+    carried = CarriedOver(seq=99, at=NOON, actor="ann", origin="elsewhere", events=98)
+    return [*play.events, *running_kinds(), carried]
 
 
 def running_kinds() -> list[AnyEvent]:
@@ -306,9 +308,11 @@ def test_all_events_have_rows_that_are_json(play: Play) -> None:
     events = every_kind(play)
     assert {type(event) for event in events} == set(get_args(AnyEvent))
     rows = [history_row(event, "u") for event in events]
-    for row in rows:
+    for row, event in zip(rows, events, strict=True):
         text = msgspec.json.encode(row)
-        assert msgspec.json.decode(text, type=HistoryRow) == row
+        back = msgspec.json.decode(text, type=HistoryRow)
+        assert back == row
+        assert event_of(row) == event_of(back) == event
         assert set(row.payload).isdisjoint({"seq", "at", "actor", "record", "comment", "name"})
 
 
