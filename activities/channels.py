@@ -104,4 +104,3 @@ def _failed(error: ChannelError, attempt: int) -> ApplicationError:
         next_retry_delay=error.retry_after,
         category=ApplicationErrorCategory.BENIGN,  # it was logged, without a traceback
     )
-

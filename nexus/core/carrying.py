@@ -26,8 +26,7 @@ def carry_over(decision: Decision, command: CarryOver) -> None:
 
     Raises:
         Rejected: `forbidden`; `invalid_data`, if the history cannot be read or is not whole;
-            `wrong_stage`, if it has ended; `conflict` with `misfits`, if the program does not
-            know what it has.
+            `conflict` with `misfits`, if the program does not know what it has.
     """
     program = decision.program
     authorize_opening(program, command.actor, "start")
@@ -36,14 +35,8 @@ def carry_over(decision: Decision, command: CarryOver) -> None:
     for index, event in enumerate(events):
         decision.state = apply(decision.state, event, f"/history/{index}")
     decision.events += events
-    state = decision.state
-    if state.status != "active":
-        raise Rejected(
-            "wrong_stage",
-            f"This instance has ended: it is {state.status}. Only one that is active can be "
-            "carried over.",
-        )
-    require_fit(program, state)
+    # One that has ended comes along as well: it is part of what happened to its subject.
+    require_fit(program, decision.state)
     # A clock that is ahead must not have history go backwards.
     decision.now = max(decision.now, events[-1].at)
     decision.emit(CarriedOver, origin=command.origin, events=len(events))

@@ -43,7 +43,7 @@ from nexus.local.views import HistoryEntry, Permission, Record, View
 
 T = TypeVar("T")
 
-_TRIES = 5
+_TRIES = 3
 _APPLICATION = Actor(configuration.APPLICATION)
 
 
@@ -211,11 +211,13 @@ class InColumn(Backend):
         """
         spec, model = self._spec, self._model
         adapter, column = spec.adapter, spec.domain.column
-        for _ in range(_TRIES):
-            held = adapter.get(model, column)
-            kept, now = self.kept(), configuration.now()
+        for attempt in range(_TRIES):
             try:
                 with adapter.atomic(model):
+                    if attempt:  # nobody shall be quicker once more
+                        adapter.hold(model, column)
+                    held = adapter.get(model, column)
+                    kept, now = self.kept(), configuration.now()
                     result = decide(kept, now)
                     new, attempts = claimed(self.program, what_is_kept(result), now)
                     if new is kept:

@@ -146,11 +146,15 @@ def test_it_may_go_on_under_another_version(root: httpx.Client, body: Body) -> N
     assert history(root, made["id"])[0]["payload"]["version"] == "1.0.0"
 
 
-def test_one_that_has_ended_is_refused(root: httpx.Client, body: Body) -> None:
+def test_one_that_has_ended_comes_along(root: httpx.Client, body: Body) -> None:
     made = carry(root, body).json()
     root.post(f"/v1/instances/{made['id']}/actions/win")
     ended = history(root, made["id"])
-    check(carry(root, body, history=ended), 409, "wrong_stage")
+    again = carry(root, body, history=ended)
+    assert again.status_code == 201, again.text
+    assert again.json()["status"] == "completed"
+    assert again.json()["id"] != made["id"]
+    assert history(root, again.json()["id"])[-1]["event"] == "carried_over"
 
 
 def test_a_history_that_is_not_whole_is_refused_with_its_place(

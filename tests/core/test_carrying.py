@@ -162,11 +162,13 @@ def test_what_is_new_still_takes_nothing_else() -> None:
     refused("wrong_stage", lambda: play.give(Act(actor=ANN, action="go")), "not been started")
 
 
-def test_one_that_has_ended_is_refused() -> None:
+def test_one_that_has_ended_comes_along() -> None:
     play = played()
     play.act("cancel")
     play.ends(next(iter(play.state.calls.values())).path, "cancelled")
-    refused("wrong_stage", lambda: carry(play), "cancelled")
+    carried = carry(play)
+    assert carried.state.status == "cancelled"
+    assert names(carried.events)[-2:] == ["instance_ended", "carried_over"]
 
 
 # --- histories that are not whole ---------------------------------------------------------------

@@ -109,12 +109,12 @@ def test_somebody_who_is_always_quicker_is_told_of(database_home: Home) -> None:
 
     object.__setattr__(column, "adapter", Beaten())
     try:
-        with pytest.raises(Rejected, match=r"Others changed .* 5 times in a row") as refused:
+        with pytest.raises(Rejected, match=r"Others changed .* 3 times in a row") as refused:
             user.crm().add_contact({"name": "x"})
     finally:
         object.__setattr__(column, "adapter", adapter)
     assert refused.value.code == "conflict"
-    assert len(swapped) == 5
+    assert len(swapped) == 3
 
 
 def test_a_column_of_somebody_else_is_refused(database_home: Home) -> None:
