@@ -37,6 +37,9 @@ class Unreachable(ClientError):
         super().__init__(message)
         self.key = key
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.key)
+
 
 class UnexpectedAnswer(ClientError):
     """Something answered that is not this API, a proxy for one.
@@ -50,6 +53,9 @@ class UnexpectedAnswer(ClientError):
         super().__init__(message)
         self.status = status
         self.beginning = beginning
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.status, self.beginning)
 
 
 class ApiError(ClientError):
@@ -85,11 +91,14 @@ class ApiError(ClientError):
         self.correlation_id = correlation_id
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (type(self), self.code, self.message, self.status, self.details)
+        facts = (self.code, self.message, self.status, self.details, self.correlation_id)
+        return _again, (type(self), *facts)
 
 
-def _again(kind: type[ApiError], code: str, message: str, status: int, details: Any) -> ApiError:
-    return kind(code, message, status=status, details=details)
+def _again(
+    kind: type[ApiError], code: str, message: str, status: int, details: Any, correlation_id: str
+) -> ApiError:
+    return kind(code, message, status=status, details=details, correlation_id=correlation_id)
 
 
 class Refused(ApiError, Rejected):  # type: ignore[misc]  # `code` is one of fewer there

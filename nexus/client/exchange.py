@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from nexus import __version__
-from nexus.client.errors import ApiError, ClientError, UnexpectedAnswer, Unreachable, error_of
+from nexus.client.errors import ClientError, UnexpectedAnswer, Unreachable, error_of
 from nexus.client.requests import Request
 
 Answer = TypeVar("Answer")
@@ -22,6 +25,8 @@ PATIENCE = 30.0  # seconds for all attempts together, after which no other is be
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _AGAIN = frozenset({429, 502, 503, 504})
 _SHOWN = 200
+_VISIBLE = re.compile(r"[!-~]+")
+_KEY = re.compile(r"[!-~]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +53,30 @@ class Address:
         Raises:
             ClientError: It is none, or nothing opens it.
         """
-        if not url.startswith(("http://", "https://")):
+        if not _is_address(url):
             raise ClientError(
-                f"{url!r} is no address of an API, such as https://nexus.example.com."
+                "The url is no address of an API, such as https://nexus.example.com; a name, a "
+                "password, a query or a fragment is no part of one."
             )
-        if not token:
-            raise ClientError("There is no token to call the API with.")
+        # Told here, without showing it: what sends the header would quote the token.
+        if not _VISIBLE.fullmatch(token):
+            raise ClientError(
+                "The token cannot be sent: it is empty, or has spaces, line ends or other "
+                "characters that no token has."
+            )
         return cls(url.rstrip("/"), token, actor, tuple(roles))
 
     def headers(self, request: Request[Answer]) -> dict[str, str]:
-        """The headers of a request."""
+        """The headers of a request.
+
+        Raises:
+            ClientError: Its idempotency key is none.
+        """
+        if request.key is not None and not _KEY.fullmatch(request.key):
+            raise ClientError(
+                "The idempotency key is not a text of 1 to 255 printable ASCII characters, without "
+                f"spaces: {request.key[:_SHOWN]!r}."
+            )
         headers = {
             "Authorization": f"Bearer {self.token}",
             "Accept": "application/json",
@@ -71,6 +90,17 @@ class Address:
         if request.key is not None:
             headers["Idempotency-Key"] = request.key
         return headers
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = bool(parts.hostname) and (parts.port or 0) >= 0
+    except ValueError:
+        return False
+    # A name and a password would be sent instead of the token.
+    more = "@" in parts.netloc or "?" in url or "#" in url
+    return parts.scheme in ("http", "https") and known and not more
 
 
 def decoded(request: Request[Answer], status: int, body: bytes) -> Answer:
@@ -91,6 +121,11 @@ def decoded(request: Request[Answer], status: int, body: bytes) -> Answer:
     if "code" not in problem:
         raise _unexpected(request, status, beginning, "it names no code")
     raise error_of(status, problem)
+
+
+def undecodable(request: Request[Answer], error: Exception) -> UnexpectedAnswer:
+    """The error of an answer whose bytes are not what its headers say, such as broken gzip."""
+    return _unexpected(request, 0, "", str(error))
 
 
 def _unexpected(
@@ -125,8 +160,7 @@ class Attempts:
         """Seconds until the next attempt; None if this answer is the last word."""
         if status not in _AGAIN:
             return None
-        told = headers.get("retry-after", "")
-        return self._pause(float(told) if told.isdecimal() else None, now)
+        return self._pause(_told(headers.get("retry-after", "")), now)
 
     def after_failure(self, error: Exception, now: float) -> float:
         """Seconds until the next attempt, after no answer came.
@@ -154,4 +188,13 @@ class Attempts:
         return pause
 
 
-__all__ = ["ATTEMPTS", "TIMEOUT", "Address", "ApiError", "Attempts", "decoded"]
+def _told(header: str) -> float | None:
+    """The seconds that `Retry-After` names, as a number or as a date; None where it does not."""
+    if header.isdecimal():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())

@@ -252,6 +252,7 @@ class DefinitionDocument(DefinitionEntry, frozen=True, kw_only=True):
     """A stored version with its document, and the versions there are."""
 
     document: Json
+    warnings: tuple[Finding, ...] = ()
     versions: tuple[str, ...] = ()
 
 

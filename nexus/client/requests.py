@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from nexus.client.errors import ClientError
 from nexus.client.models import (
     DashboardEntry,
     DefinitionDocument,
@@ -64,8 +65,24 @@ class Request(Generic[Answer]):
 
 
 def path(*parts: str) -> str:
-    """A path below `/v1`, each part percent-encoded."""
-    return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+    """A path below `/v1`, each part percent-encoded.
+
+    Raises:
+        ClientError: A part is empty, which would name another thing.
+    """
+    return "/v1/" + "/".join(_part(part) for part in parts)
+
+
+def _part(part: str) -> str:
+    if not part:
+        raise ClientError("An id or a name is empty, so it names nothing.")
+    # These two are steps through the path to whoever normalises it on the way.
+    return part.replace(".", "%2E") if part in (".", "..") else quote(part, safe="")
+
+
+def _key(key: str | None) -> str:
+    # Every command has a key, so that trying it again is safe.
+    return uuid.uuid4().hex if key is None else key
 
 
 def _get(kind: Any, place: str, **query: object) -> Request[Any]:
@@ -90,8 +107,7 @@ def _post(
     kind: Any, place: str, body: Mapping[str, object], key: str | None, method: str = "POST"
 ) -> Request[Any]:
     told = {name: value for name, value in body.items() if value is not None}
-    # Every command has a key, so that trying it again is safe.
-    return Request(method, place, kind, {}, msgspec.json.encode(told), key or uuid.uuid4().hex)
+    return Request(method, place, kind, {}, msgspec.json.encode(told), _key(key))
 
 
 # --- who, and what there is --------------------------------------------------------------------
@@ -129,7 +145,7 @@ def validate_definition(document: Data | str) -> Request[Validated]:
 
 def _document(kind: Any, place: str, document: Data | str, key: str | None) -> Request[Any]:
     body = document.encode() if isinstance(document, str) else msgspec.json.encode(document)
-    return Request("POST", place, kind, {}, body, key or uuid.uuid4().hex)
+    return Request("POST", place, kind, {}, body, _key(key))
 
 
 def activate(id_: str, version: str, key: str | None) -> Request[DefinitionVersion]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
-
-import httpx
+from typing import Any
 
 from nexus.client import requests
-from nexus.client.exchange import ATTEMPTS, TIMEOUT, Address, Attempts, decoded
 from nexus.client.models import (
     DashboardEntry,
     DefinitionDocument,
@@ -21,81 +17,23 @@ from nexus.client.models import (
     Instance,
     ListedIncident,
     Me,
-    Page,
     Permission,
     Record,
     RetiredVersions,
     StoredDefinition,
     Validated,
 )
-from nexus.client.requests import Request
+from nexus.client.sync_connection import Connection
 
-Answer = TypeVar("Answer")
-Item = TypeVar("Item")
 Data = Mapping[str, Any]
 
 
-class NexusClient:
+class NexusClient(Connection):
     """Talks to one platform. Safe to share between threads.
 
     Commands carry an idempotency key of their own, or the `key` that they are given, so what got
     no answer is tried again without being done twice.
     """
-
-    def __init__(
-        self,
-        url: str,
-        token: str,
-        *,
-        actor: str | None = None,
-        roles: Sequence[str] = (),
-        timeout: float = TIMEOUT,
-        attempts: int = ATTEMPTS,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        """A client of one platform.
-
-        Args:
-            url: Where its API is.
-            token: Opens it.
-            actor: Who acts, where that is not the token's user; needs the role `admin`.
-            roles: The roles that the actor holds.
-            timeout: Seconds for one answer.
-            attempts: How often a request is tried in all.
-            transport: Instead of the network, for tests.
-
-        Raises:
-            ClientError: The address or the token cannot be used.
-        """
-        self._address = Address.of(url, token, actor, roles)
-        self._attempts = attempts
-        self._http = httpx.Client(timeout=timeout, transport=transport)
-
-    def __enter__(self) -> NexusClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the connections, also those of clients that `acting` gave."""
-        self._http.close()
-
-    def acting(self, actor: str, roles: Sequence[str] = ()) -> NexusClient:
-        """The same client, with the same connections, as which somebody else acts.
-
-        Args:
-            actor: Id of the user.
-            roles: The roles that they hold.
-        """
-        other = object.__new__(NexusClient)
-        other._address = Address.of(self._address.url, self._address.token, actor, roles)
-        other._attempts = self._attempts
-        other._http = self._http
-        return other
-
-    def __repr__(self) -> str:
-        return f"NexusClient({self._address.url!r})"
 
     # --- who, and what there is ---------------------------------------------------------------
 
@@ -449,34 +387,3 @@ class NexusClient:
     ) -> ListedIncident:
         """Settle an incident as it is."""
         return self._send(requests.settle_incident(incident, "skip", comment, key))
-
-    # --- sending ------------------------------------------------------------------------------
-
-    def _send(self, request: Request[Answer]) -> Answer:
-        attempts = Attempts(request, self._attempts, time.monotonic())
-        headers = self._address.headers(request)
-        while True:
-            try:
-                answer = self._http.request(
-                    request.method,
-                    self._address.url + request.path,
-                    params=request.query,
-                    content=request.body,
-                    headers=headers,
-                )
-            except httpx.TransportError as error:
-                time.sleep(attempts.after_failure(error, time.monotonic()))
-                continue
-            pause = attempts.after_answer(answer.status_code, answer.headers, time.monotonic())
-            if pause is None:
-                return decoded(request, answer.status_code, answer.content)
-            time.sleep(pause)
-
-    def _all(self, request: Request[Page[Item]]) -> Iterator[Item]:
-        cursor: str | None = None
-        while True:
-            page: Page[Item] = self._send(request.page(cursor))
-            yield from page.items
-            cursor = page.next
-            if cursor is None:
-                return
