@@ -46,6 +46,23 @@ def test_the_command_line_loads_nothing_of_the_platform() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_the_client_needs_httpx_and_msgspec_alone() -> None:
+    """What these two bring along themselves is theirs."""
+    program = (
+        "import sys, httpx, msgspec\n"
+        "before = {name.partition('.')[0] for name in sys.modules}\n"
+        "import nexus.client.asynchronous, nexus.client.sync\n"
+        "after = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(after - before - sys.stdlib_module_names))\n"
+        "print(sorted({'.'.join(name.split('.')[:2]) for name in sys.modules\n"
+        "              if name.startswith('nexus.')}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "['nexus']\n['nexus.client', 'nexus.core']\n"
+
+
 def test_a_command_that_needs_the_platform_says_so() -> None:
     with pytest.raises(CommandFailed, match=r"absent_package is not installed: run it from a chec"):
         platform_module("absent_package.of_the_platform")
