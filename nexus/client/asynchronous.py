@@ -149,7 +149,7 @@ class AsyncNexusClient(AsyncConnection):
         subject_id: str,
         *,
         origin: str,
-        history: Iterable[Data],
+        history: Iterable[Data | HistoryEntry],
         version: str | None = None,
         key: str | None = None,
     ) -> Instance:

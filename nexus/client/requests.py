@@ -201,7 +201,7 @@ def carry_over(
     *,
     version: str | None,
     origin: str,
-    history: Iterable[Data],
+    history: Iterable[Data | HistoryEntry],
     key: str | None,
 ) -> Request[Instance]:
     """Have the platform take an instance over, with all that happened to it."""

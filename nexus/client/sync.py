@@ -145,7 +145,7 @@ class NexusClient(Connection):
         subject_id: str,
         *,
         origin: str,
-        history: Iterable[Data],
+        history: Iterable[Data | HistoryEntry],
         version: str | None = None,
         key: str | None = None,
     ) -> Instance:

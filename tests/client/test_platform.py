@@ -167,6 +167,31 @@ def test_the_same_key_does_a_thing_once(ann: NexusClient) -> None:
         ann.start("pipeline", "account", subject, data={"score": 1}, key=key)
 
 
+def test_an_instance_is_carried_over_with_all_that_happened(
+    client: MakeClient, platform: Platform, ann: NexusClient
+) -> None:
+    """From one tenant to another, which is as strange to it as another platform."""
+    subject, key = new(), secrets.token_hex(8)
+    made = ann.start("pipeline", "account", subject, data={"score": 60})
+    ann.act(made.id, "qualify", comment="Wow.")
+    before = list(ann.history(made.id))
+    platform.define(PIPELINE, "carried")
+    there = client(platform.api.url, token("root", "carried", ("admin",)))
+    carried = there.carry_over(
+        "pipeline", "account", subject, origin=made.id, history=before, key=key
+    )
+    assert (carried.tenant, carried.state, carried.data) == ("carried", "qualified", {"score": 60})
+    after = list(there.history(carried.id))
+    assert after[: len(before)] == before
+    assert after[len(before)].event == "carried_over"
+    again = there.carry_over(
+        "pipeline", "account", subject, origin=made.id, history=before, key=key
+    )
+    assert again == carried
+    with pytest.raises(Forbidden):
+        there.acting("bob").carry_over("pipeline", "account", new(), origin=made.id, history=before)
+
+
 def test_instances_are_listed_by_what_is_asked(ann: NexusClient) -> None:
     subjects = [new(), new()]
     kind = secrets.token_hex(4)
