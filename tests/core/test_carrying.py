@@ -417,3 +417,19 @@ def test_a_clock_that_waits_for_the_join_has_to_be_there() -> None:
     without("transitions", "win")(other)
     (text,) = misfits(Play(other).program, play.state)
     assert text == "lead-1 keeps the clock of 'win', which there is not."
+
+
+def test_a_name_that_is_near_is_told() -> None:
+    play = played()
+    other = busy()
+    text = msgspec.json.encode(other).decode().replace("qualified", "qualify_")
+    (found,) = misfits(program_of(text), play.state)
+    assert found.endswith("'lead' has no such stage. Did you mean 'qualify_'?")
+
+
+def test_what_has_ended_needs_its_entities_and_stages_alone() -> None:
+    """It is shown, and nothing goes on."""
+    play = Play(lead() | {"entities": {"lead": {"fields": ["a"]}}})
+    play.start(entity="lead")
+    play.act("cancel")
+    assert misfits(program_of(msgspec.json.encode(lead()).decode()), play.state) == []
