@@ -15,7 +15,7 @@ from storage import history, instances
 from storage.scope import TenantSession
 from workflows.contract import InstanceInput, workflow_id
 
-# Instances of one subject that a repeated start is looked for in, newest first.
+# Instances of one subject that a repeated start is looked for in, the latest changed first.
 _RECENT_STARTS = 5
 # Seconds between attempts to start while the subject's former workflow closes.
 _WHILE_CLOSING = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -154,6 +154,8 @@ class Commands:
                     subject_type=command.subject.type,
                     subject_id=command.subject.id,
                 ),
+                # What was carried over has started long before it came.
+                sort="updated_at",
                 descending=True,
                 limit=_RECENT_STARTS,
             )

@@ -128,7 +128,8 @@ async def carry_over(
     """Have an instance that began elsewhere go on here, with its history as it is; `admin` only.
 
     What it waits for goes on as well: clocks keep their times, and those that have come due fire
-    at once; calls that are wanted are made under the keys that they had. Refused with `conflict`
+    at once; calls that are wanted are made under the keys that they had. One that has ended comes
+    along as it is. Refused with `conflict`
     and `misfits` where the definition does not know what the instance has.
     """
     caller.require_admin("Carrying an instance over")

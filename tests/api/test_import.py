@@ -9,8 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from api.schemas import Instance
+from storage.scope import writing
+from storage.tables import IdempotencyKey
 from tests.api.serving import Platform, ServedApi
 from tests.api.test_problems import check
 
@@ -107,6 +110,24 @@ def test_a_subject_has_one_instance(root: httpx.Client, body: Body) -> None:
     root.post(f"/v1/instances/{first['id']}/cancel")
     assert carry(root, body, "one").json() == first
     assert carry(root, body, "two").json()["id"] != first["id"]
+
+
+def test_a_lost_answer_is_found_though_others_started_later(
+    platform: Platform, root: httpx.Client, body: Body
+) -> None:
+    """The process dies after Temporal has answered and before the answer is kept."""
+    first: Body = {}
+    for number in range(8):
+        given = {"definition": "carried", "version": "1.0.0", "subject": body["subject"]}
+        if number == 6:
+            first = made = carry(root, body, "lost").json()
+        else:
+            made = root.post("/v1/instances", json=given).json()
+        root.post(f"/v1/instances/{made['id']}/cancel")
+    with writing(platform.api.app.state.services.engine, "acme") as session:
+        session.execute(sa.update(IdempotencyKey).values(status=None, body=None))
+    again = carry(root, body, "lost")
+    assert (again.status_code, again.json()["id"]) == (201, first["id"])
 
 
 def test_two_processes_that_carry_it_over_at_once_get_one(

@@ -155,3 +155,20 @@ async def test_what_is_refused_leaves_nothing_open(harness: Harness, definition:
         second = began(definition, timedelta(minutes=1))
         refusal = await harness.refused(carried(harness, definition, second))
         assert refusal.code == "instance_exists"
+
+
+async def test_one_that_has_ended_comes_along_and_its_workflow_ends(harness: Harness) -> None:
+    play = began(SALES, timedelta(days=3))
+    play.act("cancel")
+    async with harness.worker():
+        answer, handle = await carried(harness, SALES, play)
+        assert (answer.instance.status, answer.instance.ended_at) == ("cancelled", play.now)
+        assert await handle.result() == "cancelled"
+        assert same(answer, harness.stored(answer.instance.id))
+        assert events(harness.history(answer.instance.id))[-2:] == [
+            "instance_ended",
+            "carried_over",
+        ]
+        assert harness.intact(answer.instance.id)
+        started, _ = await harness.start(SALES)
+        assert started is not None
