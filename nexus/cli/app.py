@@ -173,6 +173,29 @@ def scenario(
 
 
 @app.command()
+def demote(
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="package.module:Model, or a function there that gives the objects.",
+            metavar="TARGET",
+        ),
+    ],
+    session: Annotated[
+        str | None,
+        typer.Option(help="package.module:name of what gives a session (SQLAlchemy, SQLModel)."),
+    ] = None,
+    id_: Annotated[
+        list[str] | None, typer.Option("--id", help="Of one object alone; can be repeated.")
+    ] = None,
+) -> None:
+    """Take models that are on the platform (NEXUS_URL, NEXUS_API_KEY) back into their columns."""
+    from nexus.cli.demote import run_demote
+
+    run_demote(target, session, id_ or [])
+
+
+@app.command()
 def schema(
     kind: Annotated[
         Literal["definition", "scenarios", "population"], typer.Argument(help="Of which files.")

@@ -8,7 +8,8 @@ alone, so its answer is the one that the action would get.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from nexus.core.authority import authorize
 from nexus.core.commands import ADMIN, Act
@@ -27,8 +28,7 @@ from nexus.core.transitions import enter_stage, hindrance, take
 from nexus.core.validation import check_input
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """An action that may be taken now.
 
     Attributes:

@@ -10,7 +10,8 @@ they came or were due.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from nexus.core.commands import SYSTEM_ACTOR
 from nexus.core.decision import Decision
@@ -32,8 +33,7 @@ from nexus.core.transitions import (
 MOST_KEPT = 100  # events that one record keeps in one stage visit
 
 
-@dataclass(slots=True)
-class _Reach:
+class _Reach(Struct):
     """Whom an event reaches."""
 
     takes: list[tuple[Transition, Record]] = field(default_factory=list)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
+from msgspec import Struct, field
 
 from nexus.core.errors import Rejected
 from nexus.core.state import State
@@ -20,8 +20,7 @@ LEVEL = 6  # of zlib: the same bytes for the same state under one version of the
 _encoder = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(Struct, frozen=True):
     """What one run of an instance hands to the next.
 
     Attributes:

@@ -7,10 +7,10 @@ refuses what it does not know, with the place of the fault.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import msgspec
+from msgspec import Struct, field
 
 from nexus.core.errors import Rejected, nearest
 from nexus.core.json_text import check_data
@@ -23,8 +23,7 @@ MOST_NAME = 200  # characters of an actor, a role, a subject, an event
 MOST_COMMENT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who does something.
 
     Attributes:
@@ -45,16 +44,14 @@ class Actor:
 SYSTEM_ACTOR = Actor(SYSTEM)
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(Struct, frozen=True):
     """A record that a start asks for."""
 
     entity: str
     data: Data = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True):
     """Begin an instance. Its `data` belongs to the instance (R1)."""
 
     actor: Actor
@@ -64,8 +61,7 @@ class Start:
     records: tuple[NewRecord, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CarryOver:
+class CarryOver(Struct, frozen=True, kw_only=True):
     """An instance that began elsewhere goes on here.
 
     Attributes:
@@ -79,8 +75,7 @@ class CarryOver:
     history: tuple[Mapping[str, object], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Act:
+class Act(Struct, frozen=True, kw_only=True):
     """A person, or another system, takes an action: a transition's name or a built-in one."""
 
     actor: Actor
@@ -90,8 +85,7 @@ class Act:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddRecord:
+class AddRecord(Struct, frozen=True, kw_only=True):
     """Add a record of an entity to a running instance."""
 
     actor: Actor
@@ -99,8 +93,7 @@ class AddRecord:
     data: Data = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiveEvent:
+class ReceiveEvent(Struct, frozen=True, kw_only=True):
     """Something happened outside, such as `email.opened`."""
 
     actor: Actor
@@ -109,8 +102,7 @@ class ReceiveEvent:
     record: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompleteTask:
+class CompleteTask(Struct, frozen=True, kw_only=True):
     """Somebody has done the work of a task."""
 
     actor: Actor
@@ -119,8 +111,7 @@ class CompleteTask:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryIncident:
+class RetryIncident(Struct, frozen=True, kw_only=True):
     """The call behind an incident is to be tried again, under the same key (R10)."""
 
     actor: Actor
@@ -128,8 +119,7 @@ class RetryIncident:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipIncident:
+class SkipIncident(Struct, frozen=True, kw_only=True):
     """An incident is settled as it is: nothing is tried again (R10)."""
 
     actor: Actor
@@ -137,15 +127,13 @@ class SkipIncident:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True, kw_only=True):
     """An ended instance gives up what it is kept for, so that the next one can start (BR-007)."""
 
     actor: Actor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEnded:
+class CallEnded(Struct, frozen=True, kw_only=True):
     """A channel call ended. One that is no longer wanted changes nothing.
 
     Attributes:
@@ -164,22 +152,19 @@ class CallEnded:
     attempts: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimerDue:
+class TimerDue(Struct, frozen=True, kw_only=True):
     """A clock came due. One that is no longer wanted changes nothing."""
 
     timer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
+class Stop(Struct, frozen=True, kw_only=True):
     """The run itself was cancelled, by an operator; the instance ends as cancelled."""
 
     actor: Actor = SYSTEM_ACTOR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedSignal:
+class RefusedSignal(Struct, frozen=True, kw_only=True):
     """A signal could not be read or was refused. Nobody waits for an answer: history keeps it."""
 
     actor: Actor
@@ -237,7 +222,7 @@ def parse_command(wire: object) -> WireCommand:
             f"No command of type {name!r}; there are: {', '.join(WIRE_TYPES)}.",
         )
     body = {key: value for key, value in wire.items() if key != "type"}
-    known = [field.name for field in fields(kind)]
+    known = list(kind.__struct_fields__)
     for key in body:
         if key not in known:
             near = nearest(str(key), known)

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct
 
 from nexus.core.errors import Report, escape_pointer
 from nexus.core.expressions import (
@@ -76,8 +77,7 @@ class Condition(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True):
     """`role_check` and `segment_check`: one of the wanted values stands at a path.
 
     Attributes:
@@ -143,8 +143,7 @@ def _is_one(item: object, wanted: frozenset[str | int | float]) -> bool:
     return isinstance(item, str | int | float) and not isinstance(item, bool) and item in wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Connective:
+class Connective(Struct, frozen=True):
     """`all`, `any` and `not`.
 
     Attributes:

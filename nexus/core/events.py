@@ -7,9 +7,10 @@ values that `evolve` applies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
+
+from msgspec import Struct, field
 
 from nexus.core.state import (
     NOBODY,
@@ -24,8 +25,7 @@ from nexus.core.state import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """What every event says.
 
     Attributes:
@@ -47,8 +47,7 @@ class Event:
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceStarted(Event):
+class InstanceStarted(Event, frozen=True, kw_only=True):
     """An instance began; `data` belongs to the instance (R1)."""
 
     name: ClassVar[str] = "instance_started"
@@ -58,8 +57,7 @@ class InstanceStarted(Event):
     data: Data
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CarriedOver(Event):
+class CarriedOver(Event, frozen=True, kw_only=True):
     """An instance that began elsewhere goes on here.
 
     Attributes:
@@ -72,8 +70,7 @@ class CarriedOver(Event):
     events: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordCreated(Event):
+class RecordCreated(Event, frozen=True, kw_only=True):
     """A record came into being; `parent` is the record whose transition created it."""
 
     name: ClassVar[str] = "record_created"
@@ -82,8 +79,7 @@ class RecordCreated(Event):
     parent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionTaken(Event):
+class ActionTaken(Event, frozen=True, kw_only=True):
     """Somebody took an action, whatever followed from it.
 
     Attributes:
@@ -98,8 +94,7 @@ class ActionTaken(Event):
     override: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageEntered(Event):
+class StageEntered(Event, frozen=True, kw_only=True):
     """A record entered a stage: its former visit is over, with the clocks of it.
 
     Attributes:
@@ -123,8 +118,7 @@ class StageEntered(Event):
     timers: tuple[Timer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assigned(Event):
+class Assigned(Event, frozen=True, kw_only=True):
     """The assignees were replaced (R12)."""
 
     name: ClassVar[str] = "assigned"
@@ -132,8 +126,7 @@ class Assigned(Event):
     previous: Assignees = NOBODY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataChanged(Event):
+class DataChanged(Event, frozen=True, kw_only=True):
     """Values were merged into a record's data, or the instance's where `record` is None.
 
     Attributes:
@@ -146,23 +139,20 @@ class DataChanged(Event):
     previous: Data = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommentAdded(Event):
+class CommentAdded(Event, frozen=True, kw_only=True):
     """Somebody said something about the record or the instance."""
 
     name: ClassVar[str] = "comment_added"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordClosed(Event):
+class RecordClosed(Event, frozen=True, kw_only=True):
     """A record was ended where it stands."""
 
     name: ClassVar[str] = "record_closed"
     stage: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventReceived(Event):
+class EventReceived(Event, frozen=True, kw_only=True):
     """Something happened outside.
 
     Attributes:
@@ -183,8 +173,7 @@ class EventReceived(Event):
     why: tuple[Mapping[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventApplied(Event):
+class EventApplied(Event, frozen=True, kw_only=True):
     """An event that was kept has had its turn after the join (R7).
 
     Attributes:
@@ -199,8 +188,7 @@ class EventApplied(Event):
     why: tuple[Mapping[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimerFired(Event):
+class TimerFired(Event, frozen=True, kw_only=True):
     """A clock that takes a transition came due, or its turn came after the join (R7).
 
     Attributes:
@@ -219,8 +207,7 @@ class TimerFired(Event):
     why: tuple[Mapping[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepStarted(Event):
+class StepStarted(Event, frozen=True, kw_only=True):
     """A step began that neither calls a channel nor opens a task: a block, or waiting.
 
     Attributes:
@@ -235,8 +222,7 @@ class StepStarted(Event):
     timers: tuple[Timer, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepEnded(Event):
+class StepEnded(Event, frozen=True, kw_only=True):
     """A step ended by itself; that of path `run` means that the stage's run has joined.
 
     Attributes:
@@ -255,8 +241,7 @@ class StepEnded(Event):
     why: tuple[Mapping[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStopped(Event):
+class RunStopped(Event, frozen=True, kw_only=True):
     """What is left of a run was stopped: its waits and tasks are dropped, its calls cancelled.
 
     Attributes:
@@ -267,16 +252,14 @@ class RunStopped(Event):
     steps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelRequested(Event):
+class ChannelRequested(Event, frozen=True, kw_only=True):
     """A channel is to be called."""
 
     name: ClassVar[str] = "channel_requested"
     call: Call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelSucceeded(Event):
+class ChannelSucceeded(Event, frozen=True, kw_only=True):
     """A channel call succeeded.
 
     Attributes:
@@ -297,8 +280,7 @@ class ChannelSucceeded(Event):
     attempts: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelFailed(Event):
+class ChannelFailed(Event, frozen=True, kw_only=True):
     """A channel call did not succeed: it failed, ran out of time, or was cancelled.
 
     Attributes:
@@ -321,16 +303,14 @@ class ChannelFailed(Event):
     attempts: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOpened(Event):
+class TaskOpened(Event, frozen=True, kw_only=True):
     """A person has something to do."""
 
     name: ClassVar[str] = "task_opened"
     task: Task
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskCompleted(Event):
+class TaskCompleted(Event, frozen=True, kw_only=True):
     """Somebody did it.
 
     Attributes:
@@ -349,8 +329,7 @@ class TaskCompleted(Event):
     override: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentRaised(Event):
+class IncidentRaised(Event, frozen=True, kw_only=True):
     """Something needs a person; nothing was changed by it.
 
     Attributes:
@@ -373,8 +352,7 @@ class IncidentRaised(Event):
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentRetried(Event):
+class IncidentRetried(Event, frozen=True, kw_only=True):
     """Somebody has the call of an incident tried again."""
 
     name: ClassVar[str] = "incident_retried"
@@ -382,8 +360,7 @@ class IncidentRetried(Event):
     call: Call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncidentClosed(Event):
+class IncidentClosed(Event, frozen=True, kw_only=True):
     """An incident needs nobody any more.
 
     Attributes:
@@ -397,8 +374,7 @@ class IncidentClosed(Event):
     outcome: Literal["resolved", "skipped", "dropped"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalRefused(Event):
+class SignalRefused(Event, frozen=True, kw_only=True):
     """A signal could not be read, or was refused."""
 
     name: ClassVar[str] = "signal_refused"
@@ -406,16 +382,14 @@ class SignalRefused(Event):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceEnding(Event):
+class InstanceEnding(Event, frozen=True, kw_only=True):
     """It is being stopped, and ends once the calls under way have settled."""
 
     name: ClassVar[str] = "instance_ending"
     status: Literal["completed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstanceEnded(Event):
+class InstanceEnded(Event, frozen=True, kw_only=True):
     """Nothing can change it any more."""
 
     name: ClassVar[str] = "instance_ended"

@@ -7,8 +7,9 @@ an instance gives its state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from nexus.core.events import (
     AnyEvent,

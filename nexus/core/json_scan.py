@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from dataclasses import dataclass, field
 from typing import NoReturn
+
+from msgspec import Struct, field
 
 from nexus.core.errors import escape_pointer
 
@@ -41,8 +42,7 @@ _NO_COMMA = "a comma is missing between two values"
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something wrong at an offset of the text."""
 
     code: str
@@ -53,8 +53,7 @@ class Finding:
     found: str | None = None
 
 
-@dataclass(slots=True)
-class Scan:
+class Scan(Struct):
     """What a reading found.
 
     Attributes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from nexus.core.authority import authorize, is_assigned
 from nexus.core.commands import CallEnded, CompleteTask

@@ -7,13 +7,13 @@ for each, and a test holds the pages, this table and the compiler equal.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from nexus.core.errors import Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """What a code means.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+
+from msgspec import Struct, field
 
 from nexus.core.conditions import Condition
 from nexus.core.schemas import DataSchema
@@ -27,8 +28,7 @@ LATER_ACTIONS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Creates:
+class Creates(Struct, frozen=True):
     """The record that a transition creates beside its own.
 
     Attributes:
@@ -41,8 +41,7 @@ class Creates:
     copied: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Trigger:
+class Trigger(Struct, frozen=True):
     """What takes a transition; `after` is counted from entering the stage."""
 
     kind: TriggerKind = "action"
@@ -50,8 +49,7 @@ class Trigger:
     after: timedelta = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """One way from stages of an entity to a stage of it.
 
     Attributes:
@@ -84,8 +82,7 @@ class Transition:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Exits:
+class Exits(Struct, frozen=True):
     """The transitions out of one stage, by what takes them, each in document order."""
 
     action: tuple[Transition, ...] = ()
@@ -94,8 +91,7 @@ class Exits:
     after: tuple[Transition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """One stage. Entering it assigns `assign`, None keeps whoever is assigned, and runs `run`."""
 
     id: str
@@ -106,8 +102,7 @@ class Stage:
     run: Run | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(Struct, frozen=True):
     """One kind of record.
 
     Attributes:
@@ -142,8 +137,7 @@ class Entity:
         return order[index] if index < len(order) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """A compiled definition.
 
     Attributes:

@@ -27,7 +27,7 @@ from nexus.core.rows import history_row
 from nexus.core.state import State
 
 _KINDS: Mapping[str, type[Event]] = {kind.name: kind for kind in get_args(AnyEvent)}
-_COMMON = frozenset(field.name for field in dataclasses.fields(Event))
+_COMMON = frozenset(Event.__struct_fields__)
 # Facts that a row shows as what stood there and what stands there.
 _SHOWN = {"previous": "before", "changes": "after"}
 _ABSENT: Mapping[str, object] = {
@@ -93,7 +93,7 @@ def event_of(row: HistoryRow, place: str | None = None) -> AnyEvent:
     kind = _KINDS.get(row.event)
     if kind is None:
         raise _unreadable(f"{place}/event", f"there is no event {row.event!r}")
-    names = {field.name for field in dataclasses.fields(kind)} - _COMMON
+    names = set(kind.__struct_fields__) - _COMMON
     own = sorted(names - _SHOWN.keys())
     for name in row.payload:
         if name not in own:
@@ -178,9 +178,9 @@ def _check(event: Event, place: str) -> None:
 
 def _values(value: object, pointer: str) -> Iterator[tuple[str, object]]:
     """Texts and times of an event, each with its place; not what is in the data of users."""
-    if dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            yield from _values(getattr(value, field.name), f"{pointer}/{field.name}")
+    if isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _values(getattr(value, name), f"{pointer}/{name}")
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _values(item, f"{pointer}/{index}")

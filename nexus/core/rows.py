@@ -282,12 +282,10 @@ def _change(event: AnyEvent) -> tuple[object, object]:
 _SHOWN = {"previous", "changes"}
 
 
-_COMMON = {field.name for field in dataclasses.fields(Event)}
+_COMMON = set(Event.__struct_fields__)
 _FACTS: Mapping[type, tuple[str, ...]] = {
     kind: tuple(
-        field.name
-        for field in dataclasses.fields(kind)
-        if field.name not in _COMMON and field.name not in _SHOWN
+        name for name in kind.__struct_fields__ if name not in _COMMON and name not in _SHOWN
     )
     for kind in get_args(AnyEvent)
 }
@@ -298,8 +296,8 @@ def _plain(value: object) -> object:
     """Values of events as JSON knows them."""
     if isinstance(value, Assignees):
         return {"users": list(value.users), "roles": list(value.roles)}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

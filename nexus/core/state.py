@@ -12,9 +12,10 @@ visit, and the static path that the compiler gave to the node.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 InstanceStatus = Literal["new", "active", "completed", "cancelled", "failed"]
 RecordStatus = Literal["open", "final", "closed"]
@@ -27,16 +28,14 @@ OPEN: RecordStatus = "open"
 RUN_ROOT = "run"  # path of a run's outermost step; how it ended is how the run joined
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What an instance is about: a user, an account, a product of the caller's own system."""
 
     type: str
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Assignees:
+class Assignees(Struct, frozen=True):
     """Who owes the next step of a record. Both empty means nobody in particular."""
 
     users: tuple[str, ...] = ()
@@ -49,8 +48,7 @@ class Assignees:
 NOBODY = Assignees()
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(Struct, frozen=True):
     """One clock that is running.
 
     Attributes:
@@ -71,8 +69,7 @@ class Timer:
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One channel call that is wanted, by its effect id.
 
     Attributes:
@@ -99,8 +96,7 @@ class Call:
     incident: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """Work for a person that a run waits for.
 
     Attributes:
@@ -119,8 +115,7 @@ class Task:
     opened_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(Struct, frozen=True):
     """Something that needs a person, and is open until it is settled.
 
     Attributes:
@@ -146,8 +141,7 @@ class Incident:
     retrying: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Awaiting:
+class Awaiting(Struct, frozen=True):
     """An event, or a clock, that has come and waits for the stage's run (R7, R8).
 
     Attributes:
@@ -163,8 +157,7 @@ class Awaiting:
     data: Data = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One lead, opportunity, campaign … that an instance owns.
 
     Attributes:
@@ -207,8 +200,7 @@ class Record:
         return self.run.get(RUN_ROOT) == "running"
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """One instance.
 
     Attributes:

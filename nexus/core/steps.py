@@ -8,17 +8,17 @@ long as the definition does, so `record/visit/path` names one effect for ever.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar, Literal
+
+from msgspec import Struct, field
 
 from nexus.core.conditions import Condition
 from nexus.core.expressions import Expression
 from nexus.core.state import NOBODY, Assignees, Data
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
+class Computed(Struct, frozen=True):
     """A value of `set` or `creates.data`: an expression, or else a literal."""
 
     key: str
@@ -26,8 +26,7 @@ class Computed:
     literal: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(Struct, frozen=True):
     """How often a call is tried, and how long is waited between two tries (R10).
 
     Attributes:
@@ -47,8 +46,7 @@ DEFAULT_RETRY = Retry()
 DEFAULT_TIMEOUT = timedelta(seconds=10)  # of one try
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseStep:
+class BaseStep(Struct, frozen=True, kw_only=True):
     """What every step has.
 
     Attributes:
@@ -62,8 +60,7 @@ class BaseStep:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelStep(BaseStep):
+class ChannelStep(BaseStep, frozen=True, kw_only=True):
     """One call of a channel.
 
     Attributes:
@@ -80,8 +77,7 @@ class ChannelStep(BaseStep):
     timeout: timedelta = DEFAULT_TIMEOUT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParallelStep(BaseStep):
+class ParallelStep(BaseStep, frozen=True, kw_only=True):
     """All start together; it ends when all have ended (BR-008)."""
 
     kind: ClassVar[str] = "parallel"
@@ -89,8 +85,7 @@ class ParallelStep(BaseStep):
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SequenceStep(BaseStep):
+class SequenceStep(BaseStep, frozen=True, kw_only=True):
     """One after another, whatever became of the one before (R9)."""
 
     kind: ClassVar[str] = "sequence"
@@ -98,16 +93,14 @@ class SequenceStep(BaseStep):
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """One branch of a gateway."""
 
     when: Condition
     step: Step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayStep(BaseStep):
+class GatewayStep(BaseStep, frozen=True, kw_only=True):
     """Every true branch (`inclusive`), or the first (`exclusive`), else the default; joined."""
 
     kind: Literal["inclusive", "exclusive"]
@@ -121,8 +114,7 @@ class GatewayStep(BaseStep):
         return branches if self.default is None else (*branches, self.default)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskStep(BaseStep):
+class TaskStep(BaseStep, frozen=True, kw_only=True):
     """Work for a person. Nobody assigned means those who are assigned to the record."""
 
     kind: ClassVar[str] = "task"
@@ -131,8 +123,7 @@ class TaskStep(BaseStep):
     assign: Assignees = NOBODY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitStep(BaseStep):
+class WaitStep(BaseStep, frozen=True, kw_only=True):
     """Durable waiting."""
 
     kind: ClassVar[str] = "wait"
@@ -140,8 +131,7 @@ class WaitStep(BaseStep):
     wait: timedelta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitForStep(BaseStep):
+class WaitForStep(BaseStep, frozen=True, kw_only=True):
     """Waits for an event from outside; `then` follows it, `otherwise` (`else`) its absence.
 
     Attributes:
@@ -161,8 +151,7 @@ class WaitForStep(BaseStep):
         return f"{self.path}/waitFor"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetStep(BaseStep):
+class SetStep(BaseStep, frozen=True, kw_only=True):
     """Computes data of the record."""
 
     kind: ClassVar[str] = "set"
@@ -170,8 +159,7 @@ class SetStep(BaseStep):
     set: tuple[Computed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaterStep(BaseStep):
+class LaterStep(BaseStep, frozen=True, kw_only=True):
     """A step that this version understands and cannot take: `split`, `start`. It is skipped."""
 
     kind: str
@@ -190,8 +178,7 @@ Step = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """What a stage runs.
 
     Attributes:

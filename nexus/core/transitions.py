@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from nexus.core.decision import Decision
 from nexus.core.durations import format_duration
@@ -26,8 +27,7 @@ Cause = Literal["start", "action", "auto", "event", "after"]
 NO_EXITS = Exits()
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a transition is not taken, as a refusal would say it."""
 
     code: Literal["condition_not_met", "invalid_data"]

@@ -9,13 +9,14 @@ runs out, and the same call is tried again under the same idempotency key.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from nexus.core.calls import GRACE, CallRequest, call_request, plain_response, step_of
 from nexus.core.commands import CallEnded
@@ -28,6 +29,8 @@ from nexus.local.kept import Kept, Tried
 from nexus.local.shell import TENANT, decided
 
 if TYPE_CHECKING:
+    import asyncio
+
     from nexus.channels import Channels
 
 MOST_CALLS = 1_000
@@ -65,8 +68,7 @@ class Later:
 LATER: Final = Later()
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One try that is to be made; `number` counts from 1."""
 
     call: Call
@@ -75,8 +77,7 @@ class Attempt:
     timeout: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of a try.
 
     Attributes:
@@ -178,6 +179,8 @@ class _Installed:
         self._channels: Channels | None = None
 
     def __call__(self, attempt: Attempt) -> Any:
+        import asyncio  # not before a channel is called: it takes longer than all of this module
+
         channels, loop = self._started()
         request, timeout = attempt.request, attempt.timeout
         calling = channels.call(request, attempt=attempt.number, timeout=timeout)
@@ -190,6 +193,8 @@ class _Installed:
             raise CallFailed("timed_out", message) from None
 
     def _started(self) -> tuple[Channels, asyncio.AbstractEventLoop]:
+        import asyncio
+
         with self._starting:
             if self._channels is None or self._loop is None or self._process != os.getpid():
                 try:

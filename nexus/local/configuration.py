@@ -14,9 +14,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from nexus.core.calls import CallRequest
 from nexus.core.commands import Actor
@@ -37,8 +39,7 @@ class ConfigurationError(NexusError):
     """What was configured cannot be used."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configuration:
+class Configuration(Struct, frozen=True, kw_only=True):
     """What was told by `configure`; None where nothing was.
 
     Attributes:
@@ -56,8 +57,7 @@ class Configuration:
     models: Callable[[], Iterable[object]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """Where the platform is, and the token that opens it."""
 
     url: str
@@ -82,7 +82,7 @@ def configure(**told: Any) -> None:
         ConfigurationError: A name or a value is none.
     """
     global _configuration
-    names = Configuration.__dataclass_fields__
+    names = Configuration.__struct_fields__
     for name in told:
         if name not in names:
             known = ", ".join(names)

@@ -8,8 +8,9 @@ import threading
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from nexus.client import Forbidden, Me, NexusClient, NotFound
 from nexus.core.commands import ADMIN, Actor
@@ -22,8 +23,7 @@ from nexus.local.spec import Level1Warning
 _LIVE_FOR = 30.0  # seconds for which a live version is taken for live without asking again
 
 
-@dataclass(frozen=True, slots=True)
-class StoredProgram:
+class StoredProgram(Struct, frozen=True):
     """A definition of the platform, compiled."""
 
     id: str

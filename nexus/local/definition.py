@@ -17,9 +17,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from nexus.core.compiler import load_definition
 from nexus.core.errors import DefinitionError, Problem, escape_pointer, nearest
@@ -35,8 +36,7 @@ _OF_TRANSITIONS = {"guard": "guard", "condition": "guard", "before": "before", "
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 
 
-@dataclass(frozen=True, slots=True)
-class Functions:
+class Functions(Struct, frozen=True):
     """What runs around actions, by the action's name.
 
     Attributes:
@@ -50,8 +50,7 @@ class Functions:
     after: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelDefinition:
+class ModelDefinition(Struct, frozen=True):
     """The definition of a model class, compiled.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+
+class Domain(Struct, frozen=True):
     """One of the two sides of a model.
 
     Attributes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from nexus.local import configuration, listening
 from nexus.local.configuration import ConfigurationError
@@ -14,8 +15,7 @@ from nexus.local.spec import spec_of
 from nexus.local.views import HistoryEntry
 
 
-@dataclass(slots=True)
-class Looked:
+class Looked(Struct):
     """What came of a look at models.
 
     Attributes:

@@ -7,9 +7,10 @@ platform.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from inspect import Parameter, signature
 from typing import Any
+
+from msgspec import Struct
 
 from nexus.core.commands import (
     Act,
@@ -37,8 +38,7 @@ from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task
 Data = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(Struct, frozen=True, kw_only=True):
     """What a guard or a hook that takes two arguments is told beside the record.
 
     Attributes:

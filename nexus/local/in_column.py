@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+
+from msgspec.structs import replace
 
 from nexus.core.calls import idempotency_key, plain_response
 from nexus.core.commands import Act, Actor, CallEnded, WireCommand
@@ -160,7 +163,8 @@ class InColumn(Backend):
     def call_ended(self, key: str, response: object, failed: CallFailed | None) -> bool:
         """Say what came of a call that was handed on; False where nobody waits for it."""
         kept, program = self.kept(), self.program
-        calls = (id_ for id_ in kept.state.calls if idempotency_key(kept.instance, id_) == key)
+        origin = kept.state.origin or kept.instance
+        calls = (id_ for id_ in kept.state.calls if idempotency_key(origin, id_) == key)
         call = next(calls, None)
         if call is None:
             return False
@@ -295,7 +299,7 @@ def with_subject(kept: Kept, subject: Subject) -> Kept:
     """The same instance about another subject; the event of its start says so as well."""
     first, *others = kept.history
     payload = {**first.payload, "subject": {"type": subject.type, "id": subject.id}}
-    history = (replace(first, payload=payload), *others)
+    history = (dataclasses.replace(first, payload=payload), *others)
     return replace(kept, state=replace(kept.state, subject=subject), history=history)
 
 

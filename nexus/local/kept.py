@@ -13,11 +13,11 @@ so that a query can find it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from nexus.core.errors import NexusError
 from nexus.core.projection import HistoryRow
@@ -31,8 +31,7 @@ class ColumnError(NexusError):
     """A column holds something that Nexus has not written, or a later version of it has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Tried(Struct, frozen=True, kw_only=True):
     """A channel call that was tried and is to be tried again.
 
     Attributes:
@@ -44,16 +43,14 @@ class Tried:
     again_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class Past(Struct, frozen=True, kw_only=True):
     """A former instance of the same model: it has ended, and another one was begun."""
 
     instance: str
     history: tuple[HistoryRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pointer:
+class Pointer(Struct, frozen=True, kw_only=True):
     """Where the instance has gone.
 
     Attributes:
@@ -69,8 +66,7 @@ class Pointer:
     instance: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(Struct, frozen=True, kw_only=True):
     """All that is kept of one model.
 
     Attributes:

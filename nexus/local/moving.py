@@ -24,6 +24,8 @@ from nexus.local.in_column import InColumn, with_subject
 from nexus.local.kept import Kept, Pointer, decode, encode
 from nexus.local.spec import Spec
 
+DEMOTED = "Taken back into the model that it belongs to."
+
 
 class Column:
     """The column of one object, once there is a platform.
@@ -114,13 +116,12 @@ class Column:
             kept = InColumn(model, spec).kept()
             if not kept.instance and not kept.past:
                 return kept  # another process was quicker
-            stored = self._connection.live(spec.definition)
+            self._connection.live(spec.definition)  # stored there, where there is none yet
             for past in kept.past:
                 self._carry(past.instance, past.history)
             if kept.state.subject is not None and kept.state.subject != subject:
                 kept = with_subject(kept, subject)
-            instance = self._carry(kept.instance, kept.history)
-            assert stored.id == spec.program.id
+            instance = self._carry(kept.state.origin or kept.instance, kept.history)
             new = Kept(revision=kept.revision + 1, platform=self._pointer(instance.id))
             self._write(kept, new)
         return new
@@ -149,3 +150,27 @@ def _without_command(row: HistoryRow) -> dict[str, object]:
     built: dict[str, object] = msgspec.to_builtins(row)
     built.pop("command")
     return built
+
+
+def takes_back(row: HistoryRow) -> bool:
+    """It is the cancellation by which an instance was taken back into its model."""
+    return row.event == "action_taken" and row.comment == DEMOTED
+
+
+def history_rows(connection: Connection, instance: str) -> tuple[HistoryRow, ...]:
+    """All that the platform knows of an instance, as the core has it."""
+    return tuple(
+        HistoryRow(
+            seq=entry.seq,
+            at=entry.at,
+            event=entry.event,
+            actor=entry.actor,
+            on_behalf_of=entry.on_behalf_of,
+            record=entry.record,
+            before=entry.before,
+            after=entry.after,
+            comment=entry.comment,
+            payload=entry.payload,
+        )
+        for entry in connection.client.history(instance)
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from nexus.client import Instance, InstanceExists, NexusClient
 from nexus.client import Record as ClientRecord
@@ -28,7 +29,7 @@ from nexus.local.calls import CallFailed
 from nexus.local.configuration import Platform
 from nexus.local.connection import connection_to
 from nexus.local.kept import NOTHING, Kept
-from nexus.local.moving import Column
+from nexus.local.moving import Column, history_rows, takes_back
 from nexus.local.shell import Applied, applied, closed_fields, meant, permission_when_new, start_for
 from nexus.local.spec import Spec
 from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task, View
@@ -80,11 +81,14 @@ class OnPlatform(Backend):
 
     def history(self) -> list[HistoryEntry]:
         """All that happened, to former instances first."""
-        return [
-            HistoryEntry.of(row)
-            for instance in self._column.instances()
-            for row in self._rows(instance.id)
-        ]
+        entries: list[HistoryEntry] = []
+        current = self._column.instance()
+        for instance in self._column.instances():
+            rows = self._rows(instance.id)
+            # One that was taken back has gone on elsewhere, with all that had happened to it.
+            if instance.id == current or not any(map(takes_back, rows)):
+                entries += map(HistoryEntry.of, rows)
+        return entries
 
     def permission(self, act: Act, *, wants_record: bool) -> tuple[Permission, Record | None]:
         """Whether an action could be taken."""
@@ -219,12 +223,12 @@ class OnPlatform(Backend):
         definition = instance.definition
         return self._connection.version(definition.id, definition.version).program
 
-    def _rows(self, instance: str) -> list[HistoryRow]:
-        return [history_row_of(entry) for entry in self._connection.client.history(instance)]
+    def _rows(self, instance: str) -> tuple[HistoryRow, ...]:
+        return history_rows(self._connection, instance)
 
     def _restored(self, instance: Instance) -> Kept:
         """The instance with all that the core knows of it, from its history."""
-        rows = tuple(self._rows(instance.id))
+        rows = self._rows(instance.id)
         return replace(NOTHING, instance=instance.id, state=restore(rows), history=rows)
 
     def _expected(self, instance: Instance, command: WireCommand) -> Applied:
@@ -249,22 +253,6 @@ class OnPlatform(Backend):
             return self._expected(instance, act).record
         except Rejected:
             return None  # the platform says why
-
-
-def history_row_of(entry: Any) -> HistoryRow:
-    """An entry of the platform's history as the core has it."""
-    return HistoryRow(
-        seq=entry.seq,
-        at=entry.at,
-        event=entry.event,
-        actor=entry.actor,
-        on_behalf_of=entry.on_behalf_of,
-        record=entry.record,
-        before=entry.before,
-        after=entry.after,
-        comment=entry.comment,
-        payload=entry.payload,
-    )
 
 
 def _record(program: Program, record: ClientRecord) -> Record:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from nexus.core.actions import admit
 from nexus.core.commands import Act, Actor, AddRecord, Command, NewRecord, Start, TimerDue
@@ -66,8 +68,7 @@ def opened(program: Program, kept: Kept, start: Start, now: datetime) -> Kept:
     return decided(program, fresh, start, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """A command and what it led to.
 
     Attributes:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary
+
+from msgspec import Struct
 
 from nexus.core.commands import MOST_NAME
 from nexus.core.durations import format_duration
@@ -26,8 +27,7 @@ class Level1Warning(UserWarning):
     """Something that a model cannot do by itself, or that its definition has and that is odd."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """A model class in one domain.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NoReturn
+
+from msgspec import Struct, field
 
 from nexus.core.errors import nearest
 from nexus.core.projection import HistoryRow
@@ -163,8 +164,7 @@ def _record(own: dict[str, Any]) -> Record:
     return Record(**own)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True, kw_only=True):
     """One thing that happened. Entries are only ever added, and never changed.
 
     Attributes:
@@ -207,8 +207,7 @@ class HistoryEntry:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(Struct, frozen=True, kw_only=True):
     """Work for a person that a stage waits for.
 
     Attributes:
@@ -227,8 +226,7 @@ class Task:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
+class Incident(Struct, frozen=True, kw_only=True):
     """Something that needs a person, and is open.
 
     Attributes:
@@ -250,8 +248,7 @@ class Incident:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permission:
+class Permission(Struct, frozen=True, kw_only=True):
     """Whether an action could be taken, and why or why not. It is true where it could.
 
     Attributes:
@@ -273,8 +270,7 @@ class Permission:
         return self.message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """An instance as it stands.
 
     Attributes:

@@ -46,7 +46,7 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every test begins and ends with models that keep everything themselves."""
     monkeypatch.delenv("NEXUS_URL", raising=False)
     monkeypatch.delenv("NEXUS_API_KEY", raising=False)
-    names = Configuration.__dataclass_fields__
+    names = Configuration.__struct_fields__
     nexus.configure(**dict.fromkeys(names))
     yield
     nexus.configure(**dict.fromkeys(names))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -47,9 +46,7 @@ class Promotion:
 
     def on(self, roles: tuple[str, ...] = ("admin",), user: str = "app") -> None:
         """From now on models are on the platform."""
-        nexus.configure(
-            url=self.platform.api.url, api_key=token(user, self.tenant, list(roles))
-        )
+        nexus.configure(url=self.platform.api.url, api_key=token(user, self.tenant, list(roles)))
 
     def off(self) -> None:
         """From now on models keep everything themselves."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-import nexus
 from nexus import Rejected
-from nexus.client import NexusClient
-from tests.local.homes import Home, PlainHome
+from tests.local.homes import PlainHome
 from tests.promotion.conftest import Promotion
 
 CONTACTS = {"entities": {"contact": {"fields": ["name", "email"]}}}
@@ -33,4 +29,8 @@ def test_contacts_go_to_the_platform(promotion: Promotion) -> None:
     promotion.on()
     assert [r.name for r in other.crm().records()] == ["early"]
     print(other.crm_data)
-    assert [e.event for e in other.crm().history()] == ["instance_started", "record_created", "carried_over"]
+    assert [e.event for e in other.crm().history()] == [
+        "instance_started",
+        "record_created",
+        "carried_over",
+    ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from nexus.core.compiler.forms import duration, needed, ratio, takers, wrong
 from nexus.core.compiler.reader import (
@@ -19,8 +20,7 @@ from nexus.core.errors import Report
 from nexus.core.language import ESCALATIONS
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """What the keys may refer to.
 
     Attributes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from nexus.core.channel_kinds import ChannelKinds
 from nexus.core.compiler.checks.channels import ChannelChecks
@@ -50,8 +53,7 @@ _SEMVER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """A definition that can run.
 
     Attributes:
@@ -161,7 +163,7 @@ def _located(problems: Iterable[Problem], text: str, source: str) -> tuple[Probl
         else:
             at_key = PROBLEM_CODES[problem.code].at_key
             line, column = (positions.key if at_key else positions.value)(problem.pointer)
-        placed.append(replace(problem, line=line, column=column, source=source))
+        placed.append(dataclasses.replace(problem, line=line, column=column, source=source))
     return tuple(sorted(placed, key=lambda problem: (problem.line, problem.column)))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from nexus.core.compiler.forms import compile_assign
 from nexus.core.compiler.reader import (

@@ -6,9 +6,10 @@ A step's path is its place in the document below the stage, so it is the end of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
+
+from msgspec.structs import replace
 
 from nexus.core.compiler.computed import read_computed
 from nexus.core.compiler.forms import (

@@ -7,9 +7,10 @@ so the compiler answers for names that lead to nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from nexus.core.expressions.operators import ORDERS, contained, moment_of, ordered
 from nexus.core.expressions.values import (
@@ -32,8 +33,7 @@ _MAX_DIGITS = 15
 _EXACT = Context(prec=700, rounding=ROUND_HALF_UP)
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """One function.
 
     Attributes:

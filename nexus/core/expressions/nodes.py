@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal as OneOf
+
+from msgspec import Struct
 
 Comparison = OneOf["==", "!=", ">", ">=", "<", "<=", "in", "not in"]
 Sign = OneOf["+", "-", "*", "/", "%"]
@@ -14,8 +15,7 @@ Sign = OneOf["+", "-", "*", "/", "%"]
 _PLAIN = re.compile(r"[^\W\d]\w*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """Base of all nodes.
 
     Attributes:
@@ -29,59 +29,51 @@ class Node:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class Literal(Node):
+class Literal(Node, frozen=True):
     """A number, a string, true, false or null."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf(Node):
+class ListOf(Node, frozen=True):
     """`[a, b]`."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Name(Node):
+class Name(Node, frozen=True):
     """One of the names that the scope gives, such as `data`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Node):
+class Step(Node, frozen=True):
     """One step into a map or a list: `.key`, `["key"]`, `[0]`; below it is a name in the end."""
 
     base: Node
     key: str | int
 
 
-@dataclass(frozen=True, slots=True)
-class Negative(Node):
+class Negative(Node, frozen=True):
     """`-a`."""
 
     operand: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Not(Node):
+class Not(Node, frozen=True):
     """`not a`."""
 
     operand: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Logic(Node):
+class Logic(Node, frozen=True):
     """`a and b and …` or `a or b or …`; always two parts or more."""
 
     operator: OneOf["and", "or"]
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Compare(Node):
+class Compare(Node, frozen=True):
     """`a == b` and its kin."""
 
     operator: Comparison
@@ -89,8 +81,7 @@ class Compare(Node):
     right: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic(Node):
+class Arithmetic(Node, frozen=True):
     """`a + b` and its kin."""
 
     operator: Sign
@@ -98,8 +89,7 @@ class Arithmetic(Node):
     right: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Node):
+class Call(Node, frozen=True):
     """`lower(a)` and its kin."""
 
     function: str
@@ -119,8 +109,7 @@ def children(node: Node) -> tuple[Node, ...]:
             return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """A name of the scope, and the keys and indexes below it."""
 
     root: str
@@ -155,8 +144,7 @@ def paths_in(node: Node) -> Iterator[Path]:
         yield from paths_in(child)
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """What a tree is made of.
 
     Attributes:

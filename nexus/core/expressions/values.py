@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+
+from msgspec import Struct
 
 Scope = Mapping[str, object]
 Evaluate = Callable[[Scope], object]
@@ -31,8 +32,7 @@ INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 _FLOAT_MAX = 1.7976931348623157e308
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Neither true nor false, with the reason.
 
     It counts as false where Python asks for a truth value, as unknown counts as

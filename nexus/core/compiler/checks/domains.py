@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from nexus.core.compiler.checks.facts import Facts, Scalar, is_scalar
 from nexus.core.compiler.checks.written import literal_of
@@ -25,8 +26,7 @@ _NEGATED = {
 _ORDERED = ("number", "string")
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """`path operator value`, as a comparison says it; several values for `in` and `not in`."""
 
     path: Path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from nexus.core.expressions.nodes import Path
 from nexus.core.expressions.values import Kind, kind_of
@@ -64,8 +65,7 @@ OUTCOMES: Mapping[str, tuple[str, ...]] = {
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Struct, frozen=True):
     """What is known of the values at a path.
 
     Attributes:
@@ -111,8 +111,7 @@ class EntityFacts:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """Where expressions stand: a transition, or a step of a stage's run.
 
     Attributes:

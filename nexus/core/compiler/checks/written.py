@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from nexus.core.compiler.reader import below
 from nexus.core.conditions import Condition, Connective, Membership
@@ -25,8 +26,7 @@ from nexus.core.steps import Computed
 _MOST_SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """An expression, and the JSON pointer of the string that it is."""
 
     expression: Expression
@@ -62,31 +62,27 @@ class Written:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A part of an expression that is no `and`, `or` or `not`."""
 
     written: Written
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """A `role_check` or a `segment_check`."""
 
     membership: Membership
     pointer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Negation:
+class Negation(Struct, frozen=True):
     """`not`, in an expression or as an object."""
 
     part: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """`and` and `all`, `or` and `any`; its parts are not joined in the same way again."""
 
     every: bool
