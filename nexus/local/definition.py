@@ -24,6 +24,7 @@ from msgspec import Struct, field
 
 from nexus.core.compiler import load_definition
 from nexus.core.errors import DefinitionError, Problem, escape_pointer, nearest
+from nexus.core.json_text import load
 from nexus.core.program import BUILT_IN_ACTIONS, Program
 
 Function = Callable[..., Any]
@@ -125,8 +126,10 @@ def _read(path: Path) -> object:
         text = path.read_bytes()
     except OSError as error:
         raise _error("invalid_json", str(path), "", f"It cannot be read: {error}.") from None
-    load_definition_text = load_definition(text, str(path)).text
-    return json.loads(load_definition_text)
+    document = load(text, str(path))
+    if isinstance(document, dict) and "id" in document:
+        load_definition(text, str(path))  # once more as it stands: its problems have lines then
+    return document
 
 
 def _without_place(problem: Problem) -> Problem:

@@ -14,7 +14,7 @@ from nexus.core.durations import format_duration
 from nexus.core.program import Program
 from nexus.core.state import Subject
 from nexus.core.steps import WaitForStep, WaitStep
-from nexus.local.adapters import Adapter, NotSaved, adapter_of, add_column
+from nexus.local.adapters import Adapter, NotSaved, adapter_of, add_column, leave_out
 from nexus.local.configuration import ConfigurationError
 from nexus.local.definition import ModelDefinition, compile_model, model_name
 from nexus.local.domains import DOMAINS, SALES_MARKETING, Domain, domains_of_class
@@ -90,6 +90,7 @@ def arrange(cls: type, domain: Domain, base: type) -> None:
     if own is not None and own is not getattr(base, domain.method):
         type.__setattr__(cls, domain.moved, own)
         type.__delattr__(cls, domain.method)
+    leave_out(cls, domain.attribute)
     add_column(cls, domain.column)
 
 

@@ -10,7 +10,7 @@ import sys
 from nexus.local.adapters.contract import Adapter, NotSaved
 from nexus.local.adapters.plain import PlainAdapter
 
-__all__ = ["Adapter", "NotSaved", "adapter_of", "add_column"]
+__all__ = ["Adapter", "NotSaved", "adapter_of", "add_column", "leave_out"]
 
 
 def adapter_of(cls: type) -> Adapter:
@@ -42,6 +42,14 @@ def add_column(cls: type, column: str) -> None:
         from nexus.local.adapters.pydantic import add_model_field
 
         add_model_field(cls, column)
+
+
+def leave_out(cls: type, attribute: str) -> None:
+    """Have a class that is being made take an attribute for no field, whatever its framework."""
+    if "pydantic" in sys.modules:
+        from nexus.local.adapters import pydantic
+
+        pydantic.leave_out(cls, attribute)
 
 
 def _adds_to_tables(cls: type, column: str) -> bool:
