@@ -31,7 +31,7 @@ def no_instance(instance: str) -> Problem:
 def _ended(row: InstanceRow) -> Problem:
     return Problem(
         "wrong_stage",
-        f"The instance has ended ({row.status}) and takes no more commands.",
+        f"This instance has ended: it is {row.status}.",
         {"status_of_instance": row.status, "ended_at": row.ended_at},
     )
 

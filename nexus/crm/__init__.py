@@ -16,12 +16,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nexus.core.commands import Actor
+from nexus.local.dashboard import Dashboard
 from nexus.local.domains import CRM
 from nexus.local.handle import Handle
 from nexus.local.spec import arrange
 from nexus.local.views import Record
 
-__all__ = ["CrmHandle", "HasCrm"]
+__all__ = ["CrmDashboard", "CrmHandle", "HasCrm"]
+
+
+class CrmDashboard(Dashboard):
+    """What somebody has to do with contacts, leads and opportunities.
+
+    `CrmDashboard.for_user("ann", ["sales"]).pending().filter(stage="new").sort("due_at")` is gone
+    through row by row; see `nexus.client.models.DashboardEntry`.
+    """
+
+    domain = CRM
 
 
 class CrmHandle(Handle):

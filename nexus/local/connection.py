@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import threading
@@ -103,6 +104,10 @@ class Connection:
             known = self._compiled(found.id, found.version, found.document)
         return known
 
+    def close(self) -> None:
+        """End its connections."""
+        self._client.close()
+
     def _store(self, own: ModelDefinition) -> None:
         try:
             self._client.store_definition(own.document)
@@ -131,6 +136,13 @@ def _compare(own: ModelDefinition, version: str, document: Mapping[str, Any]) ->
 
 _connections: dict[tuple[int, str, str], Connection] = {}
 _connecting = threading.Lock()
+
+
+@atexit.register
+def _close_all() -> None:
+    for (process, _, _), connection in _connections.items():
+        if process == os.getpid():
+            connection.close()
 
 
 def connection_to(there: Platform) -> Connection:

@@ -100,6 +100,10 @@ class InColumn(Backend):
             require_fit(spec.program, kept.state)
         return self._with_subject(kept)
 
+    def looked_at(self) -> Kept:
+        """What the column would hold if clocks were looked at now; nothing is written."""
+        return caught_up(self.program, self.kept(), configuration.now())
+
     def view(self) -> View:
         """The instance as it stands, its clocks looked at."""
         return view_of(self.program, self._touched().state)
@@ -113,11 +117,10 @@ class InColumn(Backend):
     def permission(self, act: Act, *, wants_record: bool) -> tuple[Permission, Record | None]:
         """Whether an action could be taken; clocks that came due are thought of, not kept."""
         program, now = self.program, configuration.now()
-        kept = self.kept()
-        if kept.state.status == "new":
+        if self.kept().state.status == "new":
             subject = self._spec.subject(self._model)
             return permission_when_new(program, act, subject, now, wants_record=wants_record)
-        state = caught_up(program, kept, now).state
+        state = self.looked_at().state
         return permission(program, state, act, now, wants_record=wants_record)
 
     # --- doing ------------------------------------------------------------------------------

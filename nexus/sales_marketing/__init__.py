@@ -16,12 +16,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nexus.core.commands import Actor
+from nexus.local.dashboard import Dashboard
 from nexus.local.domains import SALES_MARKETING
 from nexus.local.handle import Handle
 from nexus.local.spec import arrange
 from nexus.local.views import Record
 
-__all__ = ["HasSalesMarketing", "SmHandle"]
+__all__ = ["HasSalesMarketing", "SmDashboard", "SmHandle"]
+
+
+class SmDashboard(Dashboard):
+    """What somebody has to do with campaigns and promotions.
+
+    `SmDashboard.for_user("ann", ["sales"]).pending().filter(stage="new").sort("due_at")` is gone
+    through row by row; see `nexus.client.models.DashboardEntry`.
+    """
+
+    domain = SALES_MARKETING
 
 
 class SmHandle(Handle):
