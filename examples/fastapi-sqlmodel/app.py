@@ -6,9 +6,9 @@ uvicorn app:app --port 8001
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
@@ -100,72 +100,106 @@ class ToDo(BaseModel):
     comment: str | None = None
 
 
-def shown_account(account: Account) -> dict[str, Any]:
-    """An account without its column: that is read through `crm()`."""
-    return {"id": account.id, "name": account.name, "revenue": account.revenue}
+class ShownAccount(BaseModel):
+    """An account without its column: what that holds is read through `crm()`."""
+
+    id: int
+    name: str
+    revenue: float
 
 
-def shown(record: Record) -> dict[str, Any]:
+class ShownRecord(BaseModel):
     """A lead, an opportunity."""
-    return {
-        "id": record.id,
-        "entity": record.entity,
-        "stage": record.stage,
-        "open": record.is_open,
-        "data": record.data,
-    }
+
+    id: str
+    entity: str
+    stage: str | None
+    is_open: bool
+    data: dict[str, Any]
+
+
+class ShownCrm(BaseModel):
+    """How the CRM of an account stands."""
+
+    status: str
+    records: list[ShownRecord]
+
+
+class ShownPermission(BaseModel):
+    """Whether an action could be taken."""
+
+    allowed: bool
+    code: str | None
+    message: str
+    why: list[dict[str, Any]]
+
+
+class ShownEntry(BaseModel):
+    """One thing that happened."""
+
+    seq: int
+    at: datetime
+    event: str
+    actor: str
+    record: str | None
+    before: Any
+    after: Any
+    comment: str | None
 
 
 # --- accounts -------------------------------------------------------------------------------
 
 
-@app.post("/accounts", status_code=201)
-def create_account(new: NewAccount, session: InSession) -> dict[str, Any]:
+@app.post("/accounts", status_code=201, response_model=ShownAccount)
+def create_account(new: NewAccount, session: InSession) -> Account:
     """Create an account."""
     account = Account(name=new.name)
     session.add(account)
     session.flush()
-    return shown_account(account)
+    return account
 
 
-@app.get("/accounts")
-def list_accounts(session: InSession) -> list[dict[str, Any]]:
+@app.get("/accounts", response_model=list[ShownAccount])
+def list_accounts(session: InSession) -> Sequence[Account]:
     """All accounts."""
-    return [shown_account(account) for account in session.exec(select(Account))]
+    return session.exec(select(Account)).all()
 
 
-@app.get("/accounts/{id}")
-def get_account(account: OfPath) -> dict[str, Any]:
-    """One account, with how its CRM stands."""
-    crm = account.crm()
-    records = [shown(record) for record in crm.records()]
-    return {**shown_account(account), "status": crm.status, "records": records}
+@app.get("/accounts/{id}", response_model=ShownAccount)
+def get_account(account: OfPath) -> Account:
+    """One account."""
+    return account
 
 
 # --- their CRM ------------------------------------------------------------------------------
 
 
-@app.post("/accounts/{id}/leads", status_code=201)
-def add_lead(account: OfPath, lead: dict[str, Any]) -> dict[str, Any]:
+@app.get("/accounts/{id}/crm", response_model=ShownCrm)
+def get_crm(account: OfPath) -> dict[str, Any]:
+    """Its leads and opportunities."""
+    crm = account.crm()
+    return {"status": crm.status, "records": crm.records()}
+
+
+@app.post("/accounts/{id}/leads", status_code=201, response_model=ShownRecord)
+def add_lead(account: OfPath, lead: dict[str, Any]) -> Record:
     """Add a lead; its fields are checked by the definition."""
-    return shown(account.crm().add("lead", lead))
+    return account.crm().add("lead", lead)
 
 
-@app.post("/accounts/{id}/actions/{action}")
-def act(account: OfPath, action: str, todo: ToDo) -> dict[str, Any] | None:
+@app.post("/accounts/{id}/actions/{action}", response_model=ShownRecord | None)
+def act(account: OfPath, action: str, todo: ToDo) -> Record | None:
     """Take an action: `qualify`, `win`, `lose`, `pay`, `update`, `comment`, …"""
-    record = account.crm().act(action, todo.record, todo.data, todo.comment)
-    return shown(record) if record is not None else None
+    return account.crm().act(action, todo.record, todo.data, todo.comment)
 
 
-@app.get("/accounts/{id}/can/{action}")
+@app.get("/accounts/{id}/can/{action}", response_model=ShownPermission)
 def can(account: OfPath, action: str, record: str | None = None) -> Permission:
     """Whether the action could be taken now, and why or why not."""
     return account.crm().why(action, record)
 
 
-@app.get("/accounts/{id}/history")
-def history(account: OfPath) -> list[dict[str, Any]]:
+@app.get("/accounts/{id}/history", response_model=list[ShownEntry])
+def history(account: OfPath) -> list[HistoryEntry]:
     """All that happened, the oldest first."""
-    entries: list[HistoryEntry] = account.crm().history()
-    return [asdict(entry) for entry in entries]
+    return account.crm().history()
