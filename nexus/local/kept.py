@@ -108,7 +108,8 @@ def encode(kept: Kept) -> dict[str, Any]:
     if kept.due is not None:
         # Left out where there is none: databases differ in how they compare null with a number.
         value["due"] = kept.due.timestamp()
-    value |= msgspec.to_builtins(kept)
+    # By way of JSON, so that what is shown now equals what is read again: lists, not tuples.
+    value |= msgspec.json.decode(msgspec.json.encode(kept))
     return value
 
 

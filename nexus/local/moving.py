@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from nexus.client import Instance, InstanceExists
+from nexus.client import Instance, InstanceExists, NotFound
 from nexus.core.errors import Rejected
 from nexus.core.projection import HistoryRow
 from nexus.local.configuration import ConfigurationError
@@ -118,13 +118,22 @@ class Column:
                 return kept  # another process was quicker
             self._connection.live(spec.definition)  # stored there, where there is none yet
             for past in kept.past:
-                self._carry(past.instance, past.history)
+                if not self._is_there(past.instance):
+                    self._carry(past.instance, past.history)
             if kept.state.subject is not None and kept.state.subject != subject:
                 kept = with_subject(kept, subject)
             instance = self._carry(kept.state.origin or kept.instance, kept.history)
             new = Kept(revision=kept.revision + 1, platform=self._pointer(instance.id))
             self._write(kept, new)
         return new
+
+    def _is_there(self, instance: str) -> bool:
+        """It came from there, by being taken back."""
+        try:
+            self._connection.client.instance(instance)
+        except NotFound:
+            return False
+        return True
 
     def _carry(self, origin: str, history: Sequence[HistoryRow]) -> Instance:
         subject = self._spec.saved_subject(self._model)

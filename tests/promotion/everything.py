@@ -11,8 +11,8 @@ told = []
 
 
 class Account(HasCrm, HasSalesMarketing):
-    def __init__(self, id, name):
-        self.id = id
+    def __init__(self, number, name):
+        self.id = number
         self.name = name
 
     def crm(self):
