@@ -105,6 +105,9 @@ def claimed(program: Program, kept: Kept, now: datetime) -> tuple[Kept, list[Att
         return kept, attempts
     for call in list(kept.state.calls.values()):
         tried = kept.tries.get(call.id)
+        handed_on = tried is not None and tried.again_at is None
+        if call.cancelling and handed_on:
+            continue  # only whoever has it knows what became of it
         if call.cancelling:
             kept = decided(program, kept, CallEnded(call=call.id, outcome="cancelled"), now)
         elif tried is None or (tried.again_at is not None and tried.again_at <= now):

@@ -165,24 +165,30 @@ class InColumn(Backend):
 
     def call_ended(self, key: str, response: object, failed: CallFailed | None) -> bool:
         """Say what came of a call that was handed on; False where nobody waits for it."""
-        kept, program = self.kept(), self.program
+        kept = self.kept()
         origin = kept.state.origin or kept.instance
         calls = (id_ for id_ in kept.state.calls if idempotency_key(origin, id_) == key)
         call = next(calls, None)
         if call is None:
             return False
         tried = kept.tries.get(call)
-        ended = CallEnded(
-            call=call,
-            outcome="done" if failed is None else "failed",
-            response=plain_response(response),
-            code=failed.code if failed else "",
-            message=failed.message if failed else "",
-            attempts=tried.attempts if tried else 1,
+        self.call_came_to(
+            CallEnded(
+                call=call,
+                outcome="done" if failed is None else "failed",
+                response=plain_response(response),
+                code=failed.code if failed else "",
+                message=failed.message if failed else "",
+                attempts=tried.attempts if tried else 1,
+            )
         )
+        return True
+
+    def call_came_to(self, ended: CallEnded) -> None:
+        """Decide on the end of a call, and make those that it leads to."""
+        program = self.program
         change = self._change(lambda kept, now: decided(program, kept, ended, now), _itself)
         self._make_calls(change, [])
-        return True
 
     def _touched(self, rows: list[HistoryRow] | None = None) -> Kept:
         """What is kept once clocks and calls were looked at; written only where that changes it."""

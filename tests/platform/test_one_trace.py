@@ -1,4 +1,4 @@
-"""One trace at all levels (design 9, number 12): three shells, and the same events, rows and calls.
+"""One trace at all levels (design 9, number 12): four shells, and the same events, rows and calls.
 
 `NEXUS_TRACE_CASES=500` draws so many cases instead of a few, `NEXUS_TRACE_SEED` other ones.
 """
@@ -56,7 +56,7 @@ def engine(platform: Platform) -> Iterator[Engine]:
 
 @contextmanager
 def traced(platform: Platform, engine: Engine, document: dict[str, Any]) -> Iterator[Trace]:
-    """A definition in all three shells; the webhooks among its steps reach a receiver."""
+    """A definition in all four shells; the webhooks among its steps reach a receiver."""
     with Receiver(secrets=[SECRET]) as receiver, Company(platform) as company:
         receiver.on("/down", web.answer(400), web.answer())
         company.configure({"webhook": {"secrets": [SECRET]}})

@@ -1,4 +1,4 @@
-"""One instance in three shells at once: the running platform, the simulator, and the bare core.
+"""One instance in four shells at once: the platform, a model's column, the simulator, the core.
 
 The platform goes first. In which order its channel calls ended, and with what, is
 chance; so the others are told that, and everything else they have to come to by
@@ -8,6 +8,7 @@ themselves.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +34,12 @@ from nexus.core.commands import (
 )
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.rows import Identity, history_row, snapshot
+from nexus.crm import HasCrm
+from nexus.local import LATER, Level1Warning
+from nexus.local.configuration import configure
+from nexus.local.domains import CRM
+from nexus.local.in_column import InColumn
+from nexus.local.spec import spec_of
 from nexus.simulation import Answer, Simulation
 from storage.engine import Engine
 from storage.history import list_history
@@ -73,8 +80,49 @@ class Bare:
         return "ok", ""
 
 
+class Modelled:
+    """Level 1: the instance in the column of a plain object."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        class Model(HasCrm):
+            crm_definition = document
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Level1Warning)
+            self.backend = InColumn(Model(), spec_of(Model(), CRM))
+
+    def take(self, command: WireCommand) -> tuple[str, str] | None:
+        """As `Bare.take`; None for what means something else here: it would begin an instance."""
+        state = self.backend.kept().state
+        begins = isinstance(command, Start | AddRecord)
+        if state.status == "new" if not isinstance(command, Start) else state.ended:
+            return None
+        if begins and state.ended:
+            return None
+        try:
+            self.backend.give(command, _NothingAround())
+        except Rejected as refusal:
+            return refusal.code, refusal.message
+        return "ok", ""
+
+
+class _NothingAround:
+    """No guards, no hooks, nobody listens."""
+
+    wants_record = wants_entries = False
+
+    def ahead(self, record: object) -> None:
+        """Nothing is asked."""
+
+    def done(self, record: object) -> None:
+        """Nothing runs."""
+
+    def happened(self, entries: object) -> None:
+        """Nobody is told."""
+
+
 class Trace:
-    """The same commands, given to all three."""
+    """The same commands, given to all four."""
 
     def __init__(
         self, company: Company, engine: Engine, receiver: Receiver, document: Mapping[str, Any]
@@ -94,12 +142,16 @@ class Trace:
         self._program = program_of(msgspec.json.encode(document).decode())
         self._clients: dict[Actor, httpx.Client] = {}
         self.bare = Bare(self._program)
+        # What calls come to the platform says, in its order: so they are handed on here.
+        configure(channels=lambda _: LATER)
+        self.model = Modelled(document)
         self._simulation: Simulation | None = None
         self.instance: str | None = None
         self._rows: list[HistoryRow] = []
 
     def close(self) -> None:
         """End the instance, which may go on for ever, and close the connections to the API."""
+        configure(channels=None)
         if self.instance is not None:
             self._company.client.post(f"/v1/instances/{self.instance}/cancel", json={})
         for client in self._clients.values():
@@ -119,7 +171,7 @@ class Trace:
         return self._simulation
 
     def take(self, command: WireCommand) -> None:
-        """Give a command to all three; each has to do the same with it."""
+        """Give a command to all four; each has to do the same with it."""
         before = len(self._rows)
         answered = self._platform(command)
         if self.instance is not None:
@@ -130,14 +182,17 @@ class Trace:
             assert answered[0] == bare[0], f"platform and core: {command}"
         else:
             assert answered == bare, f"platform and core: {command}"
+        modelled = self.model.take(command)
+        assert modelled in (bare, None), f"model and core: {command}"
         for row in self._rows[before:]:
             if row.event in _ENDED:
                 self.bare.take(call_ended(row))
+                self.model.backend.call_came_to(call_ended(row))
         simulated = self._simulate(command)
         assert simulated == bare, f"simulator and core: {command}"
 
     def elapse(self, seconds: float) -> None:
-        """Let so much time pass in all three: the clocks that come due by then fire."""
+        """Let so much time pass in all four: the clocks that come due by then fire."""
         until = datetime.now(UTC) + timedelta(seconds=seconds)
 
         def fired() -> bool:
@@ -150,6 +205,7 @@ class Trace:
         while timers := [one for one in bare.state.timers.values() if one.due <= until]:
             first = min(timers, key=lambda timer: (timer.due, timer.id))
             bare.take(TimerDue(timer=first.id), first.due)
+        self.model.backend.look()
         self.simulation.advance(self.simulation.now + timedelta(seconds=seconds))
 
     def compare(self) -> None:
@@ -158,12 +214,14 @@ class Trace:
         assert told == [timeless(row) for row in self.bare.rows], "platform and core"
         simulated = [timeless(history_row(event)) for event in self.simulation.events]
         assert told == simulated, "platform and simulator"
+        kept = self.model.backend.kept()
+        assert told == [timeless(row) for row in kept.history], "platform and model"
         if self.instance is None:
             return
         stored = self._stored()
         row = stored.instance
         identity = Identity(id=row.id, tenant=row.tenant, workflow_id=row.workflow_id)
-        for state in (self.simulation.state, self.bare.state):
+        for state in (self.simulation.state, self.bare.state, kept.state):
             assert timeless(snapshot(identity, self._program, state)) == timeless(stored)
         received = {request.key: request.json for request in self._receiver.requests}
         made = {

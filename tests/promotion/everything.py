@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """A program of a user's: it says the same wherever its models keep things."""
 
 import sys

@@ -142,7 +142,7 @@ def test_what_has_no_place_in_the_stored_definition_stays(promotion: Promotion) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Level1Warning)
         user.crm().act("see")
-    other = {"id": "user", "entities": {"lead": {"stages": ["new", "old"]}}}
+    other: dict[str, object] = {"id": "user", "entities": {"lead": {"stages": ["new", "old"]}}}
     promotion.platform.define(other, promotion.tenant)
     promotion.on()
     with (
@@ -159,7 +159,7 @@ def test_a_definition_on_the_platform_goes_before_the_one_in_the_code(
     promotion: Promotion,
 ) -> None:
     """FR-L2-001: it overrides, and that is said once."""
-    stored = {**CONTACTS, "id": "user", "entities": {"contact": {"fields": ["name", "phone"]}}}
+    stored: dict[str, object] = {**CONTACTS, "id": "user", "entities": {"contact": {"fields": ["name", "phone"]}}}
     promotion.platform.define(stored, promotion.tenant)
     home = PlainHome()
     user = home.new(home.model(CONTACTS))
