@@ -155,3 +155,9 @@ def converse(example: Example) -> None:
 def fastapi_example(tmp_path: Path) -> Example:
     """`examples/fastapi-sqlmodel`, copied."""
     return Example("fastapi-sqlmodel", tmp_path)
+
+
+@pytest.fixture
+def django_example(tmp_path: Path) -> Example:
+    """`examples/django-shop`, copied."""
+    return Example("django-shop", tmp_path)
