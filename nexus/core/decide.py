@@ -18,10 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from nexus.core.actions import admit, perform, require_listening
+from nexus.core.actions import Admission, admit, perform, require_listening
 from nexus.core.arrivals import receive, timer_due
 from nexus.core.authority import authorize_opening
-from nexus.core.carrying import carry_over
 from nexus.core.commands import (
     SYSTEM_ACTOR,
     Act,
@@ -50,7 +49,7 @@ from nexus.core.events import (
 )
 from nexus.core.incidents import lingers, retry, skip
 from nexus.core.outcomes import call_ended, complete_task
-from nexus.core.program import Program
+from nexus.core.program import Program, Transition
 from nexus.core.reasons import several
 from nexus.core.settling import give_up, settle, stop
 from nexus.core.state import State, Subject
@@ -107,6 +106,9 @@ def step(
             if isinstance(command, Start):
                 _start(decision, command)
             else:
+                # Hardly any instance is carried over, and who runs none does without the reader.
+                from nexus.core.carrying import carry_over
+
                 carry_over(decision, command)
         case RetryIncident() | SkipIncident() | GiveUp() if lingers(state):
             decision = Decision(program, state, command.actor, now)
@@ -131,26 +133,49 @@ def can(program: Program, state: State, act: Act, now: datetime) -> dict[str, ob
         not judged; what the transition computes from the data that is there, is.
     """
     try:
-        _gate(state)
-        decision = Decision(program, state, act.actor, now)
-        if act.action in _OPENINGS and act.action not in program.transitions:
-            if act.action == "event" and act.record is not None:
-                require_listening(decision, act.record)
-            authorize_opening(program, act.actor, act.action)
-            return _allowed(f"{act.actor.id!r} may {act.action!r}.")
-        admission = admit(decision, act)
-        if admission.transition is not None and not admission.transition.uses_input:
-            perform(Decision(program, state, act.actor, now), act, admission)
+        admission = admitted(program, state, act, now)
     except Rejected as refusal:
         why = refusal.details.get("why", [])
         return {"allowed": False, "code": refusal.code, "message": refusal.message, "why": why}
+    if admission is None:
+        return _allowed(f"{act.actor.id!r} may {act.action!r}.")
     reasons: list[object] = []
     transition, record = admission.transition, admission.record
     if transition is not None and transition.condition is not None:
-        reasons.append(transition.condition.explain(decision.scope(record, act.data)))
+        scope = Decision(program, state, act.actor, now).scope(record, act.data)
+        reasons.append(transition.condition.explain(scope))
     on = f" on {record.id!r}" if record else ""
     as_admin = ", as admin" if admission.override else ""
     return _allowed(f"{act.actor.id!r} may take {act.action!r}{on}{as_admin}.", reasons)
+
+
+def admitted(program: Program, state: State, act: Act, now: datetime) -> Admission | None:
+    """The same without words: on what the action would be taken, and how. Nothing is changed.
+
+    Returns:
+        None for `add` and `event`, which are taken on nothing.
+
+    Raises:
+        Rejected: It would be refused.
+    """
+    _gate(state)
+    decision = Decision(program, state, act.actor, now)
+    if act.action in _OPENINGS and act.action not in program.transitions:
+        if act.action == "event" and act.record is not None:
+            require_listening(decision, act.record)
+        authorize_opening(program, act.actor, act.action)
+        return None
+    admission = admit(decision, act)
+    transition = admission.transition
+    if transition is not None and not transition.uses_input and _computes(program, transition):
+        perform(decision, act, admission)
+    return admission
+
+
+def _computes(program: Program, transition: Transition) -> bool:
+    """Taking it computes something from data, which may come to nothing that can be kept."""
+    stage = program.entities[transition.entity].stages[transition.target]
+    return bool(transition.set or transition.creates or stage.run)
 
 
 def _allowed(message: str, why: Sequence[object] = ()) -> dict[str, object]:

@@ -11,7 +11,6 @@ keeps the definition from running (`error`) or only deserves a remark
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -142,6 +141,8 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
     A difference in case alone always counts as close.
     """
+    import difflib  # only once something is wrong
+
     known = list(names)
     same = next((one for one in known if one.lower() == name.lower()), None)
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)

@@ -42,7 +42,7 @@ class DataSchema:
     properties: tuple[str, ...] | None
     closed: bool
     schema: Schema = field(repr=False)
-    _validator: jsonschema_rs.Draft202012Validator = field(repr=False, compare=False)
+    _validator: jsonschema_rs.Draft202012Validator | None = field(repr=False, compare=False)
 
     def validate(self, data: Mapping[str, object]) -> list[tuple[str, str]]:
         """What is wrong with data, which `check_data` has found to be JSON.
@@ -59,6 +59,8 @@ class DataSchema:
                 for name in data
                 if name not in known
             ]
+        if self._validator is None:
+            return sorted(found)[:MAX_FINDINGS]
         plain = data if isinstance(data, dict) else dict(data)
         try:
             if not self._validator.is_valid(plain):
@@ -128,8 +130,12 @@ def compile_fields(doc: object, pointer: str, report: Report) -> DataSchema | No
                 reader.refuse(here, f"the field {name!r} is named twice", found=name)
             else:
                 names[name] = True
+        if not reader.is_sound:
+            return None
+        # Names alone need no validator, which costs more to make than all else of a definition.
         schema: Schema = {"type": "object", "properties": names}
-    elif isinstance(doc, dict):
+        return DataSchema(tuple(names) or None, closed=True, schema=schema, _validator=None)
+    if isinstance(doc, dict):
         schema = reader.property_map(doc, pointer)
     else:
         reader.refuse(

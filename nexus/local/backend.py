@@ -11,6 +11,7 @@ from msgspec import Struct
 from nexus.core.commands import Act, Actor, WireCommand
 from nexus.core.program import Program
 from nexus.local.calls import CallFailed
+from nexus.local.shell import Asking
 from nexus.local.views import HistoryEntry, Permission, Record, View
 
 
@@ -76,8 +77,8 @@ class Backend(ABC):
         """All that happened to it, and to those before it; the oldest first."""
 
     @abstractmethod
-    def permission(self, act: Act, *, wants_record: bool) -> tuple[Permission, Record | None]:
-        """Whether an action could be taken, and on which record if that is wanted. No effects."""
+    def permission(self, act: Act, asking: Asking) -> tuple[Permission, Record | None]:
+        """Whether an action could be taken, and on which record if that is asked. No effects."""
 
     @abstractmethod
     def call_ended(self, key: str, response: object, failed: CallFailed | None) -> bool:

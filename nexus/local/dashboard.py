@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nexus.client.models import DashboardEntry, DefinitionReference, Subject
 from nexus.core.authority import is_assigned
 from nexus.core.commands import Actor
 from nexus.core.errors import nearest
@@ -26,7 +25,10 @@ from nexus.local.domains import Domain, domains_of_class
 from nexus.local.in_column import InColumn
 from nexus.local.spec import Spec, spec_of
 
-Matches = Callable[[DashboardEntry], bool]
+if TYPE_CHECKING:
+    from nexus.client.models import DashboardEntry
+
+Matches = Callable[["DashboardEntry"], bool]
 
 _SORTS = ("since", "due_at")
 _NAMES = ("definition", "entity", "stage", "subject_type", "subject_id")
@@ -140,6 +142,8 @@ class Rows(Struct, frozen=True):
         self, owed: RecordRow | TaskRow, record: RecordRow, instance: str, spec: Spec, model: Any
     ) -> Iterator[DashboardEntry]:
         """The row of what is owed, if it is assigned to the user."""
+        from nexus.client.models import DashboardEntry, DefinitionReference, Subject
+
         assignees = Assignees(tuple(owed.users), tuple(owed.roles))
         if not is_assigned(self._user, assignees):
             return

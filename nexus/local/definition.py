@@ -13,10 +13,10 @@ taken out before the rest is compiled as any other definition is:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,39 @@ _OF_TRANSITIONS = {"guard": "guard", "condition": "guard", "before": "before", "
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
 
 
+class Called(Struct, frozen=True):
+    """A guard or a hook.
+
+    Attributes:
+        function: Itself.
+        name: For messages.
+        with_action: It is given the action beside the record.
+    """
+
+    function: Function
+    name: str
+    with_action: bool
+
+    @classmethod
+    def of(cls, function: Function) -> Called:
+        """A function, looked at once."""
+        name = getattr(function, "__name__", type(function).__name__)
+        told = "A guard or hook of the model" if name == "<lambda>" else repr(name)
+        return cls(function, told, _takes_two(function))
+
+
+def _takes_two(function: Function) -> bool:
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        return False
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    required = [
+        one for one in parameters if one.kind in positional and one.default is Parameter.empty
+    ]
+    return len(required) == 2
+
+
 class Functions(Struct, frozen=True):
     """What runs around actions, by the action's name.
 
@@ -46,9 +79,9 @@ class Functions(Struct, frozen=True):
         after: Each runs once it is done.
     """
 
-    guards: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)
-    before: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)
-    after: Mapping[str, tuple[Function, ...]] = field(default_factory=dict)
+    guards: Mapping[str, tuple[Called, ...]] = field(default_factory=dict)
+    before: Mapping[str, tuple[Called, ...]] = field(default_factory=dict)
+    after: Mapping[str, tuple[Called, ...]] = field(default_factory=dict)
 
 
 class ModelDefinition(Struct, frozen=True):
@@ -81,6 +114,8 @@ def canonical(action: str) -> str:
 
 def digest_of(document: Mapping[str, Any]) -> str:
     """A fingerprint of a definition's content; the order of keys, which has a meaning, counts."""
+    import hashlib  # not before a class is used: importing it takes longer than all of this
+
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -107,7 +142,7 @@ def compile_model(given: object, *, id_: str, domain: str, source: str) -> Model
     compiled = load_definition(json.dumps(document, ensure_ascii=False), source)
     functions = Functions(
         *(
-            {action: tuple(found) for action, found in taking.found[kind].items()}
+            {action: tuple(map(Called.of, found)) for action, found in taking.found[kind].items()}
             for kind in ("guard", "before", "after")
         )
     )

@@ -7,7 +7,6 @@ platform.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import Parameter, signature
 from typing import Any
 
 from msgspec import Struct
@@ -29,9 +28,10 @@ from nexus.local import listening
 from nexus.local.backend import Backend, Done
 from nexus.local.calls import CallFailed
 from nexus.local.configuration import actor_of, current_actor
-from nexus.local.definition import Function, Functions, canonical
+from nexus.local.definition import Called, Functions, canonical
 from nexus.local.domains import Domain
 from nexus.local.places import backend_of
+from nexus.local.shell import Asking, refused
 from nexus.local.spec import Spec, spec_of
 from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task
 
@@ -251,7 +251,7 @@ class Handle:
             record: On what.
             actor: By whom.
         """
-        return self.why(action, record, actor=actor).allowed
+        return self._permission(action, record, actor, why=False).allowed
 
     def why(
         self,
@@ -261,22 +261,7 @@ class Handle:
         actor: Actor | str | None = None,
     ) -> Permission:
         """Whether the action could be taken now, and why or why not. No effects."""
-        name = canonical(action)
-        asked = name
-        entity = name.removeprefix("add_")
-        if entity != name and entity in self._backend.program.entities:
-            asked = "add"
-        act = Act(actor=self._who(actor), action=asked, record=_id(record))
-        functions = self._spec.definition.functions
-        guards = _functions(functions.guards, name) if asked != "add" else ()
-        permission, meant = self._backend.permission(act, wants_record=bool(guards))
-        if not permission.allowed or not guards or meant is None:
-            return permission
-        around = _Around(self, name, act.actor, {}, None)
-        refusal = around.refusal(guards, meant)
-        if refusal is None:
-            return permission
-        return Permission(allowed=False, code=refusal.code, message=refusal.message, why=())
+        return self._permission(action, record, actor, why=True)
 
     def records(self, entity: str | None = None) -> list[Record]:
         """All records, or those of one entity, in order of creation."""
@@ -346,6 +331,24 @@ class Handle:
 
     # --- parts ------------------------------------------------------------------------------
 
+    def _permission(
+        self, action: str, record: Record | str | None, actor: Actor | str | None, *, why: bool
+    ) -> Permission:
+        name = canonical(action)
+        asked = name
+        if name.startswith("add_") and name.removeprefix("add_") in self._backend.program.entities:
+            asked = "add"
+        act = Act(actor=self._who(actor), action=asked, record=_id(record))
+        # What would be added is not known, so guards of adding cannot be asked.
+        functions = self._spec.definition.functions
+        guards = _functions(functions.guards, name) if asked != "add" else ()
+        asking = Asking(record=bool(guards), why=why)
+        permission, meant = self._backend.permission(act, asking)
+        if not permission.allowed or not guards or meant is None:
+            return permission
+        refusal = _Around(self, name, act.actor, {}, None).refusal(guards, meant)
+        return permission if refusal is None else refused(refusal)
+
     def _who(self, actor: Actor | str | None) -> Actor:
         return actor_of(actor) or self._actor or current_actor() or self._backend.default_actor
 
@@ -395,16 +398,16 @@ class _Around:
             if self._call(hook, record) is False:
                 raise Rejected(
                     "condition_not_met",
-                    f"{_name(hook)} forbids {self._action.name!r}{_on(record)}.",
+                    f"{hook.name} forbids {self._action.name!r}{_on(record)}.",
                 )
 
-    def refusal(self, guards: Sequence[Function], record: Record | None) -> Rejected | None:
+    def refusal(self, guards: Sequence[Called], record: Record | None) -> Rejected | None:
         """What the guards have against it; None if nothing."""
         for guard in guards:
             if not self._call(guard, record):
                 return Rejected(
                     "condition_not_met",
-                    f"{_name(guard)} does not let {self._action.name!r} be taken{_on(record)}.",
+                    f"{guard.name} does not let {self._action.name!r} be taken{_on(record)}.",
                 )
         return None
 
@@ -418,35 +421,18 @@ class _Around:
                 if event in ("*", entry.event):
                     callback(entry)
 
-    def _call(self, function: Function, record: Record | None) -> Any:
-        if _takes_two(function):
-            return function(record, self._action)
-        return function(record)
+    def _call(self, called: Called, record: Record | None) -> Any:
+        if called.with_action:
+            return called.function(record, self._action)
+        return called.function(record)
 
 
-def _functions(by_action: Mapping[str, tuple[Function, ...]], name: str) -> tuple[Function, ...]:
+def _functions(by_action: Mapping[str, tuple[Called, ...]], name: str) -> tuple[Called, ...]:
     """Those of an action; those of `add` are for every entity."""
     if not by_action:
         return ()
     found = by_action.get(name, ())
     return (*by_action.get("add", ()), *found) if name.startswith("add_") else found
-
-
-def _takes_two(function: Function) -> bool:
-    try:
-        parameters = signature(function).parameters.values()
-    except (TypeError, ValueError):  # some built-in functions have no signature
-        return False
-    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    required = [
-        one for one in parameters if one.kind in positional and one.default is Parameter.empty
-    ]
-    return len(required) == 2
-
-
-def _name(function: Function) -> str:
-    name = getattr(function, "__name__", type(function).__name__)
-    return "A guard or hook of the model" if name == "<lambda>" else repr(name)
 
 
 def _on(record: Record | None) -> str:

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from nexus.core.calls import idempotency_key, plain_response
 from nexus.core.commands import Act, Actor, CallEnded, WireCommand
 from nexus.core.errors import Rejected
-from nexus.core.fitting import require_fit
 from nexus.core.program import Program
 from nexus.core.projection import HistoryRow
 from nexus.core.state import Subject
@@ -33,6 +32,7 @@ from nexus.local.calls import (
 from nexus.local.kept import Kept, decode, encode
 from nexus.local.shell import (
     Applied,
+    Asking,
     applied,
     caught_up,
     decided,
@@ -97,6 +97,8 @@ class InColumn(Backend):
         spec = self._spec
         kept = decode(spec.adapter.get(self._model, spec.domain.column), spec.place)
         if kept.digest != spec.definition.digest and kept.instance:
+            from nexus.core.fitting import require_fit  # only after a definition has changed
+
             require_fit(spec.program, kept.state)
         return self._with_subject(kept)
 
@@ -114,14 +116,15 @@ class InColumn(Backend):
         rows = [row for past in kept.past for row in past.history]
         return [HistoryEntry.of(row) for row in (*rows, *kept.history)]
 
-    def permission(self, act: Act, *, wants_record: bool) -> tuple[Permission, Record | None]:
+    def permission(self, act: Act, asking: Asking) -> tuple[Permission, Record | None]:
         """Whether an action could be taken; clocks that came due are thought of, not kept."""
         program, now = self.program, configuration.now()
-        if self.kept().state.status == "new":
+        kept = self.kept()
+        if kept.state.status == "new":
             subject = self._spec.subject(self._model)
-            return permission_when_new(program, act, subject, now, wants_record=wants_record)
-        state = self.looked_at().state
-        return permission(program, state, act, now, wants_record=wants_record)
+            return permission_when_new(program, act, subject, now, asking)
+        state = caught_up(program, kept, now).state
+        return permission(program, state, act, now, asking)
 
     # --- doing ------------------------------------------------------------------------------
 

@@ -30,7 +30,15 @@ from nexus.local.configuration import Platform
 from nexus.local.connection import connection_to
 from nexus.local.kept import NOTHING, Kept
 from nexus.local.moving import Column, history_rows, takes_back
-from nexus.local.shell import Applied, applied, closed_fields, meant, permission_when_new, start_for
+from nexus.local.shell import (
+    Applied,
+    Asking,
+    applied,
+    closed_fields,
+    permission,
+    permission_when_new,
+    start_for,
+)
 from nexus.local.spec import Spec
 from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task, View
 
@@ -90,20 +98,20 @@ class OnPlatform(Backend):
                 entries += map(HistoryEntry.of, rows)
         return entries
 
-    def permission(self, act: Act, *, wants_record: bool) -> tuple[Permission, Record | None]:
+    def permission(self, act: Act, asking: Asking) -> tuple[Permission, Record | None]:
         """Whether an action could be taken."""
         instance, now = self._instance(), configuration.now()
         if instance is None:
             subject = self._spec.saved_subject(self._model)
-            return permission_when_new(self.program, act, subject, now, wants_record=wants_record)
+            return permission_when_new(self.program, act, subject, now, asking)
         told = self._as(act.actor).can(instance.id, act.action, record=act.record)
-        permission = Permission(
+        answer = Permission(
             allowed=told.allowed, code=told.code, message=told.message or "", why=told.why
         )
-        if not (wants_record and permission.allowed):
-            return permission, None
-        kept = self._restored(instance)
-        return permission, meant(self._program_of(instance), kept.state, act, now)
+        if not (asking.record and answer.allowed):
+            return answer, None
+        state = self._restored(instance).state
+        return answer, permission(self._program_of(instance), state, act, now, asking)[1]
 
     # --- doing ------------------------------------------------------------------------------
 

@@ -9,12 +9,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nexus.core.actions import admit
 from nexus.core.commands import Act, Actor, AddRecord, Command, NewRecord, Start, TimerDue
-from nexus.core.decide import can, step
-from nexus.core.decision import Decision
+from nexus.core.decide import admitted, can, step
 from nexus.core.errors import Rejected
-from nexus.core.program import OTHER_ABILITIES, Program
+from nexus.core.program import Program
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.rows import Identity, history_row, snapshot
 from nexus.core.state import State, Subject
@@ -171,38 +169,55 @@ def closed_fields(program: Program, entity: str) -> tuple[str, ...] | None:
     return fields.properties or () if fields is not None and fields.closed else None
 
 
-def meant(program: Program, state: State, act: Act, now: datetime) -> Record | None:
-    """The record that an admitted action is taken on (R6); None for the whole."""
-    record = admit(Decision(program, state, act.actor, now), act).record
-    return None if record is None else record_view(program, state, record.id)
+class Asking(Struct, frozen=True):
+    """What is asked about an action beside whether it could be taken.
+
+    Attributes:
+        record: On which record it would be taken.
+        why: What a person should read, and each condition with the values that it saw.
+    """
+
+    record: bool = False
+    why: bool = False
 
 
 Allowed = tuple[Permission, Record | None]
 """Whether an action could be taken, and on which record if that was asked."""
 
+_YES = Permission(allowed=True, code=None, message="")
 
-def permission(
-    program: Program, state: State, act: Act, now: datetime, *, wants_record: bool
-) -> Allowed:
+
+def permission(program: Program, state: State, act: Act, now: datetime, asking: Asking) -> Allowed:
     """Whether an action could be taken now."""
-    told = Permission(**can(program, state, act, now))  # type: ignore[arg-type]
-    if not (wants_record and told.allowed) or act.action in OTHER_ABILITIES:
-        return told, None
-    return told, meant(program, state, act, now)
+    if asking.why:
+        told = Permission(**can(program, state, act, now))  # type: ignore[arg-type]
+        if not (asking.record and told.allowed):
+            return told, None
+    try:
+        admission = admitted(program, state, act, now)
+    except Rejected as refusal:
+        return refused(refusal), None
+    record = admission.record if admission is not None else None
+    found = record_view(program, state, record.id) if asking.record and record else None
+    return (told if asking.why else _YES), found
+
+
+def refused(refusal: Rejected) -> Permission:
+    """The permission that a refusal is."""
+    why = refusal.details.get("why", [])
+    assert isinstance(why, list)
+    return Permission(allowed=False, code=refusal.code, message=refusal.message, why=why)
 
 
 def permission_when_new(
-    program: Program, act: Act, subject: Subject, now: datetime, *, wants_record: bool
+    program: Program, act: Act, subject: Subject, now: datetime, asking: Asking
 ) -> Allowed:
     """The same of an instance that nothing was done with: the action would begin it."""
     try:
         begun = opened(program, NOTHING, start_for(act, subject), now)
     except Rejected as refusal:
-        why = refusal.details.get("why", [])
-        assert isinstance(why, list)
-        refused = Permission(allowed=False, code=refusal.code, message=refusal.message, why=why)
-        return refused, None
-    return permission(program, begun.state, act, now, wants_record=wants_record)
+        return refused(refusal), None
+    return permission(program, begun.state, act, now, asking)
 
 
 def _tasks(taken: Snapshot) -> tuple[Task, ...]:

@@ -34,6 +34,7 @@ class Spec(Struct, frozen=True):
         owner: The class that gives the definition: itself, or one that it inherits from.
         adapter: Knows how its objects keep things.
         definition: Compiled.
+        subject_type: What its objects are called as subjects of instances.
     """
 
     cls: type
@@ -41,6 +42,7 @@ class Spec(Struct, frozen=True):
     owner: type
     adapter: Adapter
     definition: ModelDefinition
+    subject_type: str
 
     @property
     def program(self) -> Program:
@@ -51,11 +53,6 @@ class Spec(Struct, frozen=True):
     def place(self) -> str:
         """Class and column, for messages."""
         return f"{self.cls.__qualname__}.{self.domain.column}"
-
-    @property
-    def subject_type(self) -> str:
-        """What its objects are called as subjects of instances."""
-        return model_name(self.owner)
 
     def subject(self, model: object) -> Subject:
         """An object as the subject of its instance."""
@@ -113,7 +110,7 @@ def spec_of(model: object, domain: Domain) -> Spec:
     definition = compile_model(
         _given(owner, domain, model), id_=_id(owner, domain), domain=domain.name, source=source
     )
-    spec = Spec(cls, domain, owner, adapter_of(cls), definition)
+    spec = Spec(cls, domain, owner, adapter_of(cls), definition, model_name(owner))
     _specs.setdefault(cls, {})[domain.name] = spec
     _warn(spec)
     return spec

@@ -159,7 +159,11 @@ def test_a_definition_on_the_platform_goes_before_the_one_in_the_code(
     promotion: Promotion,
 ) -> None:
     """FR-L2-001: it overrides, and that is said once."""
-    stored: dict[str, object] = {**CONTACTS, "id": "user", "entities": {"contact": {"fields": ["name", "phone"]}}}
+    stored: dict[str, object] = {
+        **CONTACTS,
+        "id": "user",
+        "entities": {"contact": {"fields": ["name", "phone"]}},
+    }
     promotion.platform.define(stored, promotion.tenant)
     home = PlainHome()
     user = home.new(home.model(CONTACTS))

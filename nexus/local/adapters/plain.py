@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from inspect import get_annotations
 from typing import Any
 
@@ -25,7 +26,8 @@ class PlainAdapter(Adapter):
 
     def wants_json(self, model: Any, column: str) -> bool:
         """A class that declares the attribute means to write it somewhere."""
-        return any(column in get_annotations(base) for base in type(model).__mro__)
+        cls: type = type(model)
+        return _declares(cls, column)
 
     def get(self, model: Any, column: str) -> Any:
         """The attribute; None without one."""
@@ -68,3 +70,8 @@ class PlainAdapter(Adapter):
 
     def hold(self, model: Any, column: str) -> None:
         """Nothing: nobody else has the object."""
+
+
+@lru_cache(maxsize=1_000)
+def _declares(cls: type, column: str) -> bool:
+    return any(column in get_annotations(base) for base in cls.__mro__)
