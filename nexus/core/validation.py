@@ -118,6 +118,6 @@ def _require(findings: Sequence[Finding], what: str) -> None:
             told += f"; and {len(findings) - _MOST_TOLD} more"
         raise Rejected(
             "invalid_data",
-            f"{what}: {told}.",
+            f"{what}: {told}" + ("" if told.endswith("?") else "."),
             {"errors": [{"pointer": pointer, "message": text} for pointer, text in findings]},
         )

@@ -126,7 +126,12 @@ def made(attempt: Attempt, making: Making) -> Outcome | Later:
     call = attempt.call.id
     try:
         response = making(attempt)
-    except Exception as error:  # noqa: BLE001 - what breaks must not break the caller's action
+    except Exception as error:  # what breaks must not break the caller's action
+        if not hasattr(error, "retryable"):  # nobody meant to raise this
+            import logging  # few ever need it
+
+            log = logging.getLogger("nexus.local")
+            log.exception("The function that makes calls broke on %s.", attempt.request.key)
         # Channels have an exception of their own, which has the same attributes as `CallFailed`.
         ended = CallEnded(
             call=call,

@@ -139,7 +139,10 @@ def compile_model(given: object, *, id_: str, domain: str, source: str) -> Model
     taking = _Taking(source)
     document = taking.document(given)
     document = {"id": id_, "domain": domain, **document}
-    compiled = load_definition(json.dumps(document, ensure_ascii=False), source)
+    try:
+        compiled = load_definition(json.dumps(document, ensure_ascii=False), source)
+    except DefinitionError as error:
+        raise DefinitionError(list(map(_without_place, error.problems))) from None
     functions = Functions(
         *(
             {action: tuple(map(Called.of, found)) for action, found in taking.found[kind].items()}

@@ -275,6 +275,30 @@ def test_a_call_that_failed_for_good_is_an_incident(home: Home) -> None:
     assert home.again(user).crm().history()[-1].event in ("incident_retried", "channel_failed")
 
 
+def test_a_function_that_breaks_is_seen_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Its mistakes pass for a channel's, which is tried again; nobody would find them otherwise."""
+
+    def deliver(request: Any) -> object:
+        return request.parms
+
+    nexus.configure(channels=deliver)
+    home = PlainHome()
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {})
+    (logged,) = caplog.records
+    assert "/lead-1/1/run/0" in logged.getMessage()
+    assert logged.exc_info is not None
+    assert isinstance(logged.exc_info[1], AttributeError)
+    caplog.clear()
+    nexus.configure(channels=lambda _: _refuse())
+    home.new(home.model(NURTURE)).crm().add("lead", {})
+    assert caplog.records == []
+
+
+def _refuse() -> object:
+    raise CallFailed("unreachable", "nobody there")
+
+
 def test_a_call_can_be_handed_on(home: Home) -> None:
     """To a queue, for one; whoever makes it says what came of it."""
     waiting: list[CallRequest] = []

@@ -24,7 +24,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_BLOCK = re.compile(r"^```(?P<kind>\w+)(?: (?P<file>\S+))?\n(?P<content>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"^```(?P<kind>\w+)(?: (?P<file>\S+))?\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _END = "\x1e"  # printed after each part of a program, and after each command
 
 # Runs a program part by part, as one file: its line numbers are those of the file.
@@ -131,7 +133,7 @@ def steps(page: str) -> Iterator[Step]:
 
 
 def _commands(content: str) -> Iterator[Command]:
-    for part in re.split(r"^\$ ", content, flags=re.M)[1:]:
+    for part in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         more = next((at for at, line in enumerate(lines) if at and line[:2] != "> "), len(lines))
         command = [lines[0], *(line.removeprefix("> ") for line in lines[1:more])]
