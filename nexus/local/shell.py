@@ -118,9 +118,17 @@ def concerned(command: Command, rows: Iterable[HistoryRow]) -> str | None:
 
 
 def start_for(command: Command, subject: Subject) -> Start:
-    """The start that a first command implies: with the record that it adds, else by default."""
+    """The start that a first command implies: with the record that it adds, else by default.
+
+    Raises:
+        Rejected: `not_found`, where the command names what only an instance that has begun has.
+    """
     if isinstance(command, Start):
         return command
+    for kind in ("record", "task", "incident"):
+        named = getattr(command, kind, None)
+        if named is not None:
+            raise Rejected("not_found", f"No {kind} {named!r}: nothing has begun here yet.")
     actor: Actor = getattr(command, "actor")  # noqa: B009 - only commands of people come here
     if isinstance(command, AddRecord):
         record = NewRecord(command.entity, command.data)

@@ -85,8 +85,30 @@ def test_a_request_that_fails_leaves_nothing(
     assert client.get("/accounts/1").json()["revenue"] == 9
 
 
-def test_requests_at_the_same_time_lose_nothing(client: httpx.Client) -> None:
+def test_requests_at_the_same_time_lose_nothing(
+    fastapi_example: Example, database_url: str
+) -> None:
     """REL-003: on one account, leads and the revenue that a hook adds up."""
+    command = fastapi_example.command("server")
+    server = fastapi_example.server(command, DATABASE_URL=database_url)
+    with httpx.Client(base_url=fastapi_example.url, timeout=60) as client:
+        _sell_at_once(client)
+    server.stop()
+
+
+def test_promoted_requests_at_the_same_time_lose_nothing_either(
+    fastapi_example: Example, promotion: Promotion
+) -> None:
+    """Also where each of them would be the first, and would begin the instance."""
+    server = fastapi_example.server(
+        on_platform(fastapi_example, promotion), NEXUS_JWT_SECRET=SECRET
+    )
+    with httpx.Client(base_url=fastapi_example.url, timeout=60) as client:
+        _sell_at_once(client)
+    server.stop()
+
+
+def _sell_at_once(client: httpx.Client) -> None:
     client.post("/accounts", json={"name": "ACME"})
 
     def sell(number: int) -> None:
@@ -116,6 +138,8 @@ STORY: list[tuple[str, str, dict[str, str], Any]] = [
     ("GET", "/accounts/1/crm", ANN, None),
     ("GET", "/accounts/1/can/qualify", ANN, None),
     ("GET", "/accounts/1/can/add_lead", ANN, None),
+    ("POST", "/accounts/1/actions/qualify", ANN, {}),
+    ("POST", "/accounts/1/actions/qualify", ANN, {"record": "lead-1"}),
     ("POST", "/accounts/1/leads", ANN, {"name": "Nobody"}),
     ("POST", "/accounts/1/leads", ANN, {**LEAD, "nme": "John"}),
     ("POST", "/accounts/1/leads", ANN, {**LEAD, "email": "nowhere"}),

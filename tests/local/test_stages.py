@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,6 +85,30 @@ def test_a_first_action_begins_the_instance(home: Home) -> None:
     assert user.crm().status == "completed"
     with pytest.raises(Rejected, match="has ended"):
         user.crm().act("finish")
+
+
+def test_what_names_a_record_begins_nothing(home: Home) -> None:
+    """Where nothing has begun there is none, whatever else a start would lack."""
+    fields = {"name": {"type": "string", "required": True}}
+    stages = ["new", "won"]
+    definition = {
+        "entities": {"lead": {"fields": fields, "stages": stages}},
+        "transitions": {"win": {"from": "new", "to": "won"}},
+    }
+    crm = home.new(home.model(definition)).crm()
+    assert (crm.why("win").code, crm.why("win", "lead-1").code) == ("invalid_data", "not_found")
+    refused: list[Callable[[], object]] = [
+        lambda: crm.act("win", "lead-1"),
+        lambda: crm.send_event("mail.opened", record="lead-1"),
+        lambda: crm.complete("task-1"),
+        lambda: crm.retry("incident-1"),
+        lambda: crm.skip("incident-1"),
+    ]
+    for call in refused:
+        with pytest.raises(Rejected, match="nothing has begun here yet") as refusal:
+            call()
+        assert refusal.value.code == "not_found"
+    assert (crm.status, crm.history()) == ("new", [])
 
 
 def test_an_ended_instance_makes_room_for_the_next(home: Home) -> None:
