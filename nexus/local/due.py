@@ -35,7 +35,8 @@ def run_due(models: Iterable[Any]) -> Looked:
     Call it as often as your clocks need it, with the objects that your own query finds;
     `nexus.local.sqlalchemy.due_before` and `nexus.local.django.due_before` are the conditions
     that find those which have something due. What fails for one is told, and does not keep the
-    others from it. Models that live on the platform have their clocks there.
+    others from it. Where there is a platform, what is still in columns goes there, and clocks with
+    it.
 
     Args:
         models: Objects of classes with `HasCrm` or `HasSalesMarketing`.
@@ -44,8 +45,6 @@ def run_due(models: Iterable[Any]) -> Looked:
         ConfigurationError: One of them is of no such class.
     """
     looked = Looked()
-    if configuration.platform() is not None:
-        return looked
     for model in models:
         domains = domains_of_class(type(model))
         if not domains:
@@ -62,6 +61,12 @@ def run_due(models: Iterable[Any]) -> Looked:
 
 
 def _look(model: Any, domain: Domain) -> int:
+    spec, there = spec_of(model, domain), configuration.platform()
+    if there is not None:
+        from nexus.local.on_platform import OnPlatform
+
+        OnPlatform(model, spec, there).move()
+        return 0
     listeners = listening.listeners(model, domain)
 
     def tell(entries: list[HistoryEntry]) -> None:
@@ -70,4 +75,4 @@ def _look(model: Any, domain: Domain) -> int:
                 if event in (listening.EVERYTHING, entry.event):
                     callback(entry)
 
-    return InColumn(model, spec_of(model, domain)).look(tell if listeners else None)
+    return InColumn(model, spec).look(tell if listeners else None)

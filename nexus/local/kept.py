@@ -1,13 +1,13 @@
 """What one column of a model holds: an instance with its history, or where it has gone.
 
-The value of the column is JSON:
+The value of the column is a JSON object of a few keys:
 
-    {"nexus": 1, "revision": 3, "due": 1767603600.0, "instance": "…", "definition": "user", …,
-     "state": {…}, "history": [{…}, …], "tries": {}, "past": [], "platform": null}
+    {"nexus": 1, "revision": 3, "due": 1767603600.0, "kept": "{…}"}
 
 `revision` goes up by one with each change: who writes says which one was read, so that of two
 writers one is told. `due` is when something has to be looked at next, in seconds since 1970,
-so that a query can find it.
+so that a query can find it. `kept` is all the rest, as text: records and fields have an order,
+which a database that takes JSON apart does not keep.
 """
 
 from __future__ import annotations
@@ -100,17 +100,25 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 NOTHING = Kept()
+_decoder = msgspec.json.Decoder(Kept)
 
 
 def encode(kept: Kept) -> dict[str, Any]:
     """The value of the column, JSON."""
-    value: dict[str, Any] = {"nexus": FORMAT}
+    text = msgspec.json.encode(kept).decode()
+    value: dict[str, Any] = {"nexus": FORMAT, "revision": kept.revision, "kept": text}
     if kept.due is not None:
         # Left out where there is none: databases differ in how they compare null with a number.
         value["due"] = kept.due.timestamp()
-    # By way of JSON, so that what is shown now equals what is read again: lists, not tuples.
-    value |= msgspec.json.decode(msgspec.json.encode(kept))
     return value
+
+
+def revision_of(value: object) -> int:
+    """The revision of a column's value; 0 for none."""
+    if isinstance(value, Kept):
+        return value.revision
+    found = value.get("revision", 0) if isinstance(value, Mapping) else 0
+    return found if isinstance(found, int) else 0
 
 
 def decode(value: object, place: str) -> Kept:
@@ -138,6 +146,6 @@ def decode(value: object, place: str) -> Kept:
             f"reads {FORMAT})."
         )
     try:
-        return msgspec.convert(value, type=Kept)
-    except msgspec.ValidationError as error:
+        return _decoder.decode(value["kept"])
+    except (KeyError, TypeError, msgspec.MsgspecError) as error:
         raise ColumnError(f"{place} cannot be read: {error}.") from None

@@ -48,13 +48,23 @@ class Column:
             Rejected: It has no place there; the column holds what it held.
             ConfigurationError: It has gone to another platform.
         """
-        kept = self._kept()
-        if kept.instance or kept.past:
-            kept = self._promoted()
+        kept = self.promote()
         if kept.platform is not None:
             return self._pointed(kept.platform)
         found = self.instances(newest=True)
         return found[0].id if found else None
+
+    def promote(self) -> Kept:
+        """Have the platform take over what the column holds, if it holds anything.
+
+        Returns:
+            What it holds then: a pointer, or nothing.
+
+        Raises:
+            Rejected: It has no place there; the column holds what it held.
+        """
+        kept = self._kept()
+        return self._promoted() if kept.instance or kept.past else kept
 
     def instances(self, *, newest: bool = False) -> list[Instance]:
         """All instances of this object there, the oldest first; or the newest alone."""

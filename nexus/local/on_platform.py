@@ -70,6 +70,10 @@ class OnPlatform(Backend):
         """The application, or whom the token names."""
         return self._connection.default_actor
 
+    def move(self) -> None:
+        """Have the platform take over what the column still holds."""
+        self._column.promote()
+
     # --- looking ----------------------------------------------------------------------------
 
     def view(self) -> View:

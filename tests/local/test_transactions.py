@@ -15,7 +15,8 @@ from sqlalchemy import orm
 from nexus import Rejected
 from nexus.local import ColumnError, ConfigurationError
 from nexus.local import spec as spec_module
-from tests.local.homes import DjangoHome, Home, SqlAlchemyHome
+from nexus.local.kept import decode
+from tests.local.homes import DjangoHome, Home, SqlAlchemyHome, opened
 
 CONTACTS = {"entities": {"contact": {"fields": ["name"]}}}
 
@@ -127,7 +128,7 @@ def test_a_column_of_somebody_else_is_refused(database_home: Home) -> None:
     user = cls(crm_data={"nexus": 2, "revision": 1})
     with pytest.raises(ColumnError, match="another version of Nexus"):
         user.crm().records()
-    user = cls(crm_data={"nexus": 1, "revision": "x"})
+    user = cls(crm_data={"nexus": 1, "revision": 1, "kept": '{"revision": "x"}'})
     with pytest.raises(ColumnError, match="cannot be read"):
         user.crm().records()
 
@@ -189,11 +190,11 @@ def test_two_processes_never_lose_an_update(database_url: str, tmp_path: Path) -
     engine.dispose()
     import json
 
-    kept = json.loads(value) if isinstance(value, str) else value
-    found = {record["data"]["name"] for record in kept["state"]["records"].values()}
+    kept = decode(json.loads(value) if isinstance(value, str) else value, "")
+    found = {record.data["name"] for record in kept.state.records.values()}
     assert found == {f"{who}-{number}" for who in "ab" for number in range(25)}
-    assert kept["revision"] == 50
-    assert [row["seq"] for row in kept["history"]] == list(range(1, len(kept["history"]) + 1))
+    assert kept.revision == 50
+    assert [row.seq for row in kept.history] == list(range(1, len(kept.history) + 1))
 
 
 def test_a_frozen_class_says_that_it_cannot_keep_anything() -> None:
@@ -224,3 +225,49 @@ def test_a_class_with_slots_names_the_column() -> None:
     slotted = Slotted()
     slotted.crm().add_contact({"name": "x"})
     assert names(slotted) == ["x"]
+
+
+def test_threads_share_an_object_without_losing_anything() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tests.local.homes import PlainHome
+
+    home = PlainHome()
+    user = home.new(home.model(CONTACTS))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: user.crm().add_contact({"name": str(number)}), range(200)))
+    assert {int(name) for name in names(user)} == set(range(200))
+
+
+def test_a_hook_may_change_the_same_object(database_home: Home) -> None:
+    """After the action; before it, the action would be decided on what is no more."""
+
+    def note(contact: Any, action: Any) -> None:
+        if contact.entity == "contact":
+            action.model.crm().add("note", {"about": contact.id})
+
+    definition = {
+        "entities": {"contact": {"fields": ["name"]}, "note": {"fields": ["about"]}},
+        "hooks": {"after": {"add_contact": note}},
+    }
+    user = database_home.new(database_home.model(definition))
+    user.crm().add_contact({"name": "John"})
+    database_home.commit()
+    found = [record.id for record in database_home.again(user).crm().records()]
+    assert found == ["contact-1", "note-1"]
+    before = {**definition, "hooks": {"before": {"add_contact": note}}}
+    other = database_home.new(database_home.model(before))
+    with pytest.raises(Rejected, match="Others changed"):
+        other.crm().add_contact({"name": "John"})
+    database_home.commit()
+    assert database_home.again(other).crm().records() == []
+
+
+def test_an_application_that_answers_with_its_model_shows_no_column() -> None:
+    from tests.local.homes import SqlModelHome
+
+    with opened(SqlModelHome("sqlite://")) as home:
+        user = home.new(home.model(CONTACTS))
+        user.crm().add_contact({"name": "John"})
+        assert "crm_data" not in user.model_dump()
+        assert "crm_data" not in repr(user)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from inspect import get_annotations
+from threading import RLock
 from typing import Any
 
 from nexus.local.adapters.contract import Adapter
 from nexus.local.configuration import ConfigurationError
+from nexus.local.kept import revision_of
+
+_one_thread = RLock()
 
 
 class PlainAdapter(Adapter):
@@ -33,12 +37,14 @@ class PlainAdapter(Adapter):
         """The attribute; None without one."""
         return getattr(model, column, None)
 
-    def swap(self, model: Any, column: str, revision: int, value: Any) -> bool:  # noqa: ARG002
-        """Always: nobody else has the object.
+    def swap(self, model: Any, column: str, revision: int, value: Any) -> bool:
+        """Set the attribute, unless a hook has changed the object meanwhile.
 
         Raises:
             ConfigurationError: It takes no such attribute.
         """
+        if revision_of(self.get(model, column)) != revision:
+            return False
         self.restore(model, column, value)
         return True
 
@@ -65,8 +71,8 @@ class PlainAdapter(Adapter):
         """Nothing: what it shows is all there is."""
 
     def atomic(self, model: Any) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Nothing: there is no database."""
-        return nullcontext()
+        """One thread at a time: there is no database that would tell two of them apart."""
+        return _one_thread
 
     def hold(self, model: Any, column: str) -> None:
         """Nothing: nobody else has the object."""

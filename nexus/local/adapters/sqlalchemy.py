@@ -59,7 +59,10 @@ def _adds_field_of_sqlmodel(cls: type, column: str) -> bool:
     declared = get_annotations(cls)
     if column not in declared and column not in getattr(cls, "model_fields", ()):
         cls.__annotations__ = {**declared, column: dict[str, Any] | None}
-        field = sqlmodel.Field(default=None, repr=False, sa_type=sa.JSON(none_as_null=True))
+        # What an application answers with is seldom meant to show it.
+        field = sqlmodel.Field(
+            default=None, repr=False, exclude=True, sa_type=sa.JSON(none_as_null=True)
+        )
         setattr(cls, column, field)
     return True
 
