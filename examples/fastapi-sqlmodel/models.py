@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlmodel import Field, SQLModel
@@ -30,7 +32,7 @@ class Account(HasCrm, SQLModel, table=True):
     name: str
     revenue: float = 0.0
 
-    crm_definition: ClassVar[dict[str, Any]] = {
+    crm_definition: ClassVar[Mapping[str, Any] | Path] = {
         "version": "1.0.0",
         "roles": {
             "sales": {"can": ["qualify", "lose", "pay", "update", "comment"]},

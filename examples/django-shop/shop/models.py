@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.mail import send_mail
@@ -32,7 +34,7 @@ class Customer(HasCrm, models.Model):
 
     name = models.CharField(max_length=100)
 
-    crm_definition: ClassVar[dict[str, Any]] = {
+    crm_definition: ClassVar[Mapping[str, Any] | Path] = {
         "version": "1.0.0",
         "entities": {
             "contact": {
@@ -62,7 +64,7 @@ class Product(HasSalesMarketing, models.Model):
     name = models.CharField(max_length=100)
     on_sale = models.BooleanField(default=True)
 
-    sm_definition: ClassVar[dict[str, Any]] = {
+    sm_definition: ClassVar[Mapping[str, Any] | Path] = {
         "version": "1.0.0",
         "roles": {
             "marketing": {"can": ["submit", "stop", "update", "comment"]},
