@@ -228,6 +228,7 @@ class InColumn(Backend):
         spec, model = self._spec, self._model
         adapter, column = spec.adapter, spec.domain.column
         for attempt in range(_TRIES):
+            swapped, held = False, None
             try:
                 with adapter.atomic(model):
                     if attempt:  # nobody shall be quicker once more
@@ -242,15 +243,16 @@ class InColumn(Backend):
                     value = encode(new) if adapter.wants_json(model, column) else new
                     if not adapter.swap(model, column, kept.revision, value):
                         raise _Quicker  # noqa: TRY301 - it has to leave the savepoint
-                    try:
-                        if after is not None:
-                            after(result)
-                    except BaseException:
-                        adapter.restore(model, column, held)
-                        raise
+                    swapped = True
+                    if after is not None:
+                        after(result)
             except _Quicker:
                 adapter.refresh(model, column)
                 continue
+            except BaseException:
+                if swapped:  # the database has undone it by now
+                    adapter.restore(model, column, held)
+                raise
             return _Change(result, new, attempts)
         raise Rejected(
             "conflict",

@@ -226,7 +226,13 @@ class OnPlatform(Backend):
 
     def _instance(self) -> Instance | None:
         id_ = self._column.instance()
-        return None if id_ is None else self._connection.client.instance(id_)
+        if id_ is None:
+            return None
+        instance = self._connection.client.instance(id_)
+        if instance.status == "active":
+            return instance
+        # Another process, or a colleague on the platform, may have begun the next one.
+        return next(iter(self._column.instances(newest=True)), instance)
 
     def _as(self, actor: Actor) -> NexusClient:
         return self._connection.acting(actor)

@@ -271,3 +271,43 @@ def test_an_application_that_answers_with_its_model_shows_no_column() -> None:
         user.crm().add_contact({"name": "John"})
         assert "crm_data" not in user.model_dump()
         assert "crm_data" not in repr(user)
+
+
+def test_an_object_that_left_its_session_says_so() -> None:
+    from tests.local.homes import SqlAlchemyHome as Kind
+
+    with opened(Kind("sqlite://")) as home:
+        assert isinstance(home, Kind)
+        user = home.new(home.model(CONTACTS))
+        user.crm().add_contact({"name": "John"})
+        home.session.flush()
+        home.session.expunge(user)
+        assert names(user) == ["John"]
+        with pytest.raises(ConfigurationError, match="is in no session any more"):
+            user.crm().add_contact({"name": "Jane"})
+        assert names(user) == ["John"]
+
+
+def test_what_fails_when_the_transaction_ends_leaves_memory_as_it_was() -> None:
+    """Such as a constraint that a database looks at in the end."""
+    from contextlib import contextmanager
+
+    from tests.local.homes import PlainHome
+
+    home = PlainHome()
+    user = home.new(home.model(CONTACTS))
+    user.crm().add_contact({"name": "John"})
+    spec = user.crm()._spec
+
+    class Failing(type(spec.adapter)):  # type: ignore[misc]
+        @contextmanager
+        def atomic(self, model: Any) -> Any:
+            yield
+            raise LookupError("in the end")
+
+    specs = spec_module._specs[type(user)]
+    specs["crm"] = replace(spec, adapter=Failing())
+    with pytest.raises(LookupError):
+        user.crm().add_contact({"name": "Jane"})
+    specs["crm"] = spec
+    assert names(user) == ["John"]

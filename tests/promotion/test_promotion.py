@@ -311,3 +311,19 @@ def test_a_promotion_that_is_rolled_back_finds_its_instance_again(
         home.commit()
         with client(promotion) as nexus_client:
             assert len(list(nexus_client.instances(definition="user"))) == 1
+
+
+def test_the_next_instance_may_be_begun_by_somebody_else(promotion: Promotion) -> None:
+    """The column points to one that has ended meanwhile; the newest is meant."""
+    home = PlainHome()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Level1Warning)
+        user = home.new(home.model(PIPELINE))
+        promotion.on()
+        user.crm().act("drop")
+    with client(promotion) as nexus_client:
+        begun = nexus_client.start("user", "user", "1", entity="lead")
+    assert pointer(user).instance != begun.id
+    assert (user.crm().status, user.crm().state) == ("active", "new")
+    assert user.crm().act("see").stage == "seen"
+    assert user.crm().add("lead", {}).id == "lead-2"

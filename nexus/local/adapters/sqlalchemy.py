@@ -19,6 +19,7 @@ from sqlalchemy import orm
 from sqlalchemy.orm import attributes
 
 from nexus.local.adapters.contract import Adapter
+from nexus.local.configuration import ConfigurationError
 
 
 def is_mapped(cls: type) -> bool:
@@ -149,8 +150,17 @@ class SqlAlchemyAdapter(Adapter):
         return sa.update(type(model)).where(*(column == part for column, part in pairs))
 
     def _session(self, model: Any) -> orm.Session | None:
-        """The session in which the object has a row; None for one that has none yet."""
+        """The session in which the object has a row; None for one that has none yet.
+
+        Raises:
+            ConfigurationError: It has a row, and is in no session through which to write it.
+        """
         state = sa.inspect(model)
+        if state.detached:
+            raise ConfigurationError(
+                f"This {type(model).__qualname__} is in no session any more, so nothing could be "
+                "kept of what is done to it: add it to one, or read it again."
+            )
         return state.session if state.persistent else None
 
 
