@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nexus.core.commands import Actor
     from nexus.core.errors import DefinitionError, NexusError, Rejected
-    from nexus.local.configuration import acting, configure
+    from nexus.local.configuration import acting, configure, current_actor
 
 __version__ = "0.1.0"
 
@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "acting",
     "configure",
+    "current_actor",
 ]
 
 _PLACES = {
@@ -28,6 +29,7 @@ _PLACES = {
     "Rejected": "nexus.core.errors",
     "acting": "nexus.local.configuration",
     "configure": "nexus.local.configuration",
+    "current_actor": "nexus.local.configuration",
 }
 
 

@@ -18,7 +18,7 @@ from nexus.core.durations import format_duration
 from nexus.core.errors import Rejected, nearest
 from nexus.core.events import ActionTaken, Assigned, CommentAdded, RecordClosed
 from nexus.core.incidents import resolve_leaving
-from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Transition
+from nexus.core.program import BUILT_IN_ACTIONS, LATER_ACTIONS, Program, Transition
 from nexus.core.reasons import several
 from nexus.core.record_data import change_data
 from nexus.core.runs import run_of_record, stop_run, what_runs
@@ -53,7 +53,7 @@ def admit(decision: Decision, act: Act) -> Admission:
     if transition is not None:
         return _admit_transition(decision, act, transition)
     if act.action not in BUILT_IN_ACTIONS:
-        raise _unknown_action(decision, act.action)
+        raise unknown_action(decision.program, act.action)
     return _ADMITTING[act.action](decision, act)
 
 
@@ -378,8 +378,9 @@ def _wrong_stage(transition: Transition, records: Iterable[Record]) -> Rejected:
     )
 
 
-def _unknown_action(decision: Decision, action: str) -> Rejected:
-    actions = decision.program.actions
+def unknown_action(program: Program, action: str) -> Rejected:
+    """The refusal of an action that a definition does not have, with the nearest it has."""
+    actions = program.actions
     if action in LATER_ACTIONS:
         return Rejected(
             "not_found",

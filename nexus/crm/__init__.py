@@ -12,17 +12,16 @@ user.crm().add_contact({"name": "John", "email": "j@example.com"})
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from nexus.core.commands import Actor
 from nexus.local.dashboard import Dashboard
 from nexus.local.domains import CRM
 from nexus.local.handle import Handle
-from nexus.local.spec import arrange
+from nexus.local.spec import Definition, arrange
 from nexus.local.views import Record
 
-__all__ = ["CrmDashboard", "CrmHandle", "HasCrm"]
+__all__ = ["CrmDashboard", "CrmHandle", "Definition", "HasCrm"]
 
 
 class CrmDashboard(Dashboard):
@@ -61,7 +60,7 @@ class HasCrm:
     `crm()` is the handle. All of it is kept in one column, or attribute, `crm_data`.
     """
 
-    crm_definition: ClassVar[Mapping[str, Any] | Path]
+    crm_definition: ClassVar[Definition]
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Set the class's own `crm` aside, and give it its column."""

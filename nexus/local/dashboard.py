@@ -20,7 +20,7 @@ from nexus.core.projection import RecordRow, TaskRow
 from nexus.core.rows import record_rows, task_rows
 from nexus.core.state import Assignees
 from nexus.local import configuration
-from nexus.local.configuration import ConfigurationError, actor_of
+from nexus.local.configuration import ConfigurationError, actor_of, current_actor
 from nexus.local.domains import Domain, domains_of_class
 from nexus.local.in_column import InColumn
 from nexus.local.spec import Spec, spec_of
@@ -191,7 +191,7 @@ class Dashboard:
     def for_user(
         cls,
         user: str,
-        roles: Sequence[str] = (),
+        roles: Sequence[str] | None = None,
         *,
         over: Iterable[Any] | Callable[[], Iterable[Any]] | None = None,
     ) -> Self:
@@ -199,13 +199,17 @@ class Dashboard:
 
         Args:
             user: Their id.
-            roles: The roles that they hold: what is assigned to these is theirs as well.
+            roles: The roles that they hold: what is assigned to these is theirs as well. Without,
+                those with which they act now (`nexus.acting`), or none.
             over: The models to look at where there is no platform, or a function that gives them;
                 else those of `nexus.configure(models=…)`.
 
         Raises:
             ConfigurationError: No user can be called so.
         """
+        acting = current_actor()
+        if roles is None:
+            roles = acting.roles if acting is not None and acting.id == user else ()
         actor = actor_of(user, roles)
         assert actor is not None
         given = over if over is None or callable(over) else (lambda: over)

@@ -9,10 +9,12 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from nexus.core.commands import Act, Actor, AddRecord, Command, NewRecord, Start, TimerDue
+from nexus.core.actions import unknown_action
+from nexus.core.commands import Act, Actor, AddRecord, Command, GiveUp, NewRecord, Start, TimerDue
 from nexus.core.decide import admitted, can, step
 from nexus.core.errors import Rejected
-from nexus.core.program import Program
+from nexus.core.incidents import lingers
+from nexus.core.program import BUILT_IN_ACTIONS, OTHER_ABILITIES, Program
 from nexus.core.projection import HistoryRow, Snapshot
 from nexus.core.rows import Identity, history_row, snapshot
 from nexus.core.state import State, Subject
@@ -59,6 +61,9 @@ def opened(program: Program, kept: Kept, start: Start, now: datetime) -> Kept:
     Raises:
         Rejected: It is refused; nothing has changed.
     """
+    if lingers(kept.state):
+        # What is left of the former one is told as given up, as on the platform.
+        kept = decided(program, kept, GiveUp(actor=start.actor), now)
     past = kept.past
     if kept.instance:
         past = (*past, Past(instance=kept.instance, history=kept.history))
@@ -100,6 +105,7 @@ def applied(
     before = caught_up(program, kept, now)
     begins = isinstance(command, AddRecord | Start)
     if before.state.status == "new" or (begins and before.state.ended):
+        require_known(program, command)
         after = opened(program, before, start_for(command, subject), now)
         if not begins:
             before, after = after, decided(program, after, command, now)
@@ -115,6 +121,18 @@ def concerned(command: Command, rows: Iterable[HistoryRow]) -> str | None:
     """Id of the record that a command was about, from what it led to."""
     name = "action_taken" if isinstance(command, Act) else "record_created"
     return next((row.record for row in rows if row.event == name), None)
+
+
+def require_known(program: Program, command: Command) -> None:
+    """Refuse an action that there is not, before anything is said of what it would begin.
+
+    Raises:
+        Rejected: `not_found`.
+    """
+    if isinstance(command, Act):
+        known = (*program.transitions, *BUILT_IN_ACTIONS, *OTHER_ABILITIES)
+        if command.action not in known:
+            raise unknown_action(program, command.action)
 
 
 def start_for(command: Command, subject: Subject) -> Start:
@@ -222,6 +240,7 @@ def permission_when_new(
 ) -> Allowed:
     """The same of an instance that nothing was done with: the action would begin it."""
     try:
+        require_known(program, act)
         begun = opened(program, NOTHING, start_for(act, subject), now)
     except Rejected as refusal:
         return refused(refusal), None

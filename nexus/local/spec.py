@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,10 @@ from nexus.local.domains import DOMAINS, SALES_MARKETING, Domain, domains_of_cla
 
 UNSAVED: Final = "unsaved"
 """The subject's id of an object that has none yet; it gets its own with the first look after."""
+
+
+Definition = Mapping[str, Any] | Path
+"""What a class may give as its definition: the document, or the path of a JSON file."""
 
 
 class Level1Warning(UserWarning):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
+import msgspec
 from msgspec import Struct, field
 
 from nexus.core.errors import nearest
@@ -140,6 +141,12 @@ class Record:
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
 
+    def to_dict(self) -> dict[str, Any]:
+        """It as JSON has it: what is listed above, `status`, and `data`."""
+        own = {name: getattr(self, name) for name in _OWN}
+        told: dict[str, Any] = msgspec.to_builtins({**own, "status": self._status})
+        return told
+
     def _values(self) -> tuple[object, ...]:
         own = tuple(getattr(self, name) for name in _OWN if name != "data")
         return (*own, self._status, dict(self.data))
@@ -189,6 +196,11 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
     comment: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
     on_behalf_of: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """It as JSON has it."""
+        told: dict[str, Any] = msgspec.to_builtins(self)
+        return told
 
     @classmethod
     def of(cls, row: HistoryRow) -> HistoryEntry:

@@ -12,17 +12,16 @@ product.sm().launch_campaign({"name": "Summer Sale", "budget": 1000})
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from nexus.core.commands import Actor
 from nexus.local.dashboard import Dashboard
 from nexus.local.domains import SALES_MARKETING
 from nexus.local.handle import Handle
-from nexus.local.spec import arrange
+from nexus.local.spec import Definition, arrange
 from nexus.local.views import Record
 
-__all__ = ["HasSalesMarketing", "SmDashboard", "SmHandle"]
+__all__ = ["Definition", "HasSalesMarketing", "SmDashboard", "SmHandle"]
 
 
 class SmDashboard(Dashboard):
@@ -61,7 +60,7 @@ class HasSalesMarketing:
     `sm()` is the handle. All of it is kept in one column, or attribute, `sm_data`.
     """
 
-    sm_definition: ClassVar[Mapping[str, Any] | Path]
+    sm_definition: ClassVar[Definition]
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Set the class's own `sm` aside, and give it its column."""

@@ -385,3 +385,51 @@ def test_tasks_events_and_waiting(home: Home, clock: Clock) -> None:
     assert user.crm().act("convert").stage == "done"
     home.commit()
     assert home.again(user).crm().status == "completed"
+
+
+def test_a_misspelt_first_action_is_told_of_before_anything_else() -> None:
+    """Not what the instance lacks that it would have begun."""
+    home = PlainHome()
+    lead = {"fields": {"email": {"type": "string"}}, "stages": ["new", "done"]}
+    user = home.new(home.model({"entities": {"lead": lead}, "dataSchema": {"required": ["email"]}}))
+    assert user.crm().why("convrt").message.startswith("No action 'convrt'. Did you mean 'convert'")
+    with pytest.raises(Rejected, match=r"No action 'convrt'\. Did you mean 'convert'"):
+        user.crm().act("convrt")
+    assert user.crm().why("convert").code == "invalid_data"
+
+
+def test_what_is_left_of_a_former_instance_is_given_up(home: Home) -> None:
+    """As on the platform: its incidents are closed, and history says so."""
+
+    def fail(_: CallRequest) -> None:
+        raise CallFailed("rejected", "no", retryable=False)
+
+    nexus.configure(channels=fail)
+    user = home.new(home.model(NURTURE))
+    user.crm().add("lead", {})
+    user.crm().act("finish")
+    assert len(user.crm().incidents()) == 1
+    user.crm().add("lead", {})
+    home.commit()
+    events = [entry.event for entry in home.again(user).crm().history()]
+    assert events.index("incident_closed") < events.index("instance_started", 1)
+
+
+def test_records_and_entries_can_be_written_as_json() -> None:
+    import json
+
+    home = PlainHome()
+    user = home.new(home.model(NURTURE))
+    nexus.configure(channels=lambda _: None)
+    record = user.crm().add("lead", {"name": "Ann", "tags": ["a"]})
+    told = json.loads(json.dumps(record.to_dict()))
+    assert (told["id"], told["stage"], told["status"]) == ("lead-1", "new", "open")
+    assert told["data"] == {"name": "Ann", "tags": ["a"]}
+    entry = json.loads(json.dumps(user.crm().history()[0].to_dict()))
+    assert (entry["seq"], entry["event"], entry["actor"]) == (1, "instance_started", "app")
+
+
+def test_who_acts_can_be_asked() -> None:
+    assert nexus.current_actor() is None
+    with nexus.acting("ann", "sales"):
+        assert nexus.current_actor() == nexus.Actor("ann", ("sales",))
