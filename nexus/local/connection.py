@@ -7,7 +7,6 @@ import json
 import os
 import threading
 import time
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from nexus.core.compiler import program_of
 from nexus.core.program import Program
 from nexus.local.configuration import APPLICATION, ConfigurationError, Platform
 from nexus.local.definition import ModelDefinition
-from nexus.local.spec import Level1Warning
+from nexus.local.spec import warn
 
 _LIVE_FOR = 30.0  # seconds for which a live version is taken for live without asking again
 
@@ -126,11 +125,9 @@ class Connection:
 
 def _compare(own: ModelDefinition, version: str, document: Mapping[str, Any]) -> None:
     if dict(own.document) != dict(document):
-        warnings.warn(
+        warn(
             f"The platform's definition {own.program.id!r} {version} is not the one in the code, "
-            "and goes before it.",
-            Level1Warning,
-            stacklevel=6,
+            "and goes before it."
         )
 
 

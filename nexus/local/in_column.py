@@ -92,10 +92,17 @@ class InColumn(Backend):
 
         Raises:
             ColumnError: It cannot be read.
+            ConfigurationError: It points to a platform, beside which nothing may begin anew.
             Rejected: `conflict`, where the class's definition has no place for it any more.
         """
         spec = self._spec
         kept = decode(spec.adapter.get(self._model, spec.domain.column), spec.place)
+        if kept.platform is not None:
+            raise configuration.ConfigurationError(
+                f"{spec.place} points to the platform {kept.platform.url}, and this process is not "
+                "told of it: set NEXUS_URL and NEXUS_API_KEY here as well, or have 'nexus demote' "
+                "take back what is there."
+            )
         if kept.digest != spec.definition.digest and kept.instance:
             from nexus.core.fitting import require_fit  # only after a definition has changed
 

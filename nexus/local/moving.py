@@ -123,9 +123,10 @@ class Column:
         subject = spec.saved_subject(model)
         with adapter.atomic(model):
             adapter.hold(model, column)
-            kept = InColumn(model, spec).kept()
+            kept = self._kept()
             if not kept.instance and not kept.past:
                 return kept  # another process was quicker
+            kept = InColumn(model, spec).kept()
             self._connection.live(spec.definition)  # stored there, where there is none yet
             for past in kept.past:
                 if not self._is_there(past.instance):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from inspect import currentframe
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -149,19 +150,25 @@ def _id(owner: type, domain: Domain) -> str:
     return f"{name}-{domain.suffix}" if both and domain is SALES_MARKETING else name
 
 
+def warn(text: str) -> None:
+    """Give a `Level1Warning` the place where the user's own code has called Nexus."""
+    frame, level = currentframe(), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "nexus":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, Level1Warning, stacklevel=level)
+
+
 def _warn(spec: Spec) -> None:
     """Say what is odd about a definition, and what a model cannot do by itself."""
     for problem in spec.definition.warnings:
-        warnings.warn(str(problem), Level1Warning, stacklevel=5)
+        warn(str(problem))
     waits = list(_waits(spec.program))
     if waits:
         more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
-        warnings.warn(
+        warn(
             f"{spec.cls.__qualname__}: {waits[0]}{more}. In a model, clocks are looked at when it "
             "is touched and by nexus.local.run_due(…) alone: call that regularly, or move to the "
             "platform (see docs/level-1.md).",
-            Level1Warning,
-            stacklevel=5,
         )
 
 

@@ -51,8 +51,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_the_page_shows_is_what_its_reader_sees(folder: Path) -> None:
+    shell = environment()
     for step in steps(PAGE):
-        for seen in done(step, folder, environment()):
+        for seen in done(step, folder, shell):
             assert seen.printed == seen.shown, seen.of
 
 

@@ -155,8 +155,8 @@ class Seen:
     printed: str
 
 
-def done(step: Step, folder: Path, environment: Mapping[str, str]) -> list[Seen]:
-    """Do one step in a folder."""
+def done(step: Step, folder: Path, environment: dict[str, str]) -> list[Seen]:
+    """Do one step in a folder; what a command exports is in the environment of those after it."""
     match step:
         case Written():
             _write(folder / step.file, step.content)
@@ -166,16 +166,25 @@ def done(step: Step, folder: Path, environment: Mapping[str, str]) -> list[Seen]
             shows = any(shown is not None for shown in step.shown)
             return _run(step, folder, environment) if shows else []
         case Command():
-            ran = subprocess.run(
-                ["bash", "-c", step.script],
-                cwd=folder,
-                env=dict(environment),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            return [Seen(step.script, step.shown, ran.stdout)]
+            return [Seen(step.script, step.shown, _shell(step.script, folder, environment))]
+
+
+def _shell(script: str, folder: Path, environment: dict[str, str]) -> str:
+    """What a command prints."""
+    ran = subprocess.run(
+        ["bash", "-c", f"{script}\nprintf '{_END}'; env -0"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    printed, _, variables = ran.stdout.partition(_END)
+    pairs = (line.partition("=") for line in variables.split("\0") if line)
+    environment.clear()
+    environment.update({name: value for name, _, value in pairs})
+    return printed
 
 
 def _write(path: Path, content: str) -> None:
