@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.processes import unmeasured
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "level-1.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 def environment() -> dict[str, str]:
@@ -62,3 +64,13 @@ def test_nothing_but_the_installation_is_left_out() -> None:
     assert [block.content for block in blocks(PAGE) if block.kind == "sh"] == [
         "pip install nexus\n"
     ]
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    (example,) = (block.content for block in blocks(README) if block.kind == "python")
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(example, "README.md", "exec"), names)
+    crm = names["user"].crm()
+    assert 'crm().can("edit")  # True' in example
+    assert crm.can("edit") is True
+    assert [entry.event for entry in crm.history()] == ["instance_started", "record_created"]
