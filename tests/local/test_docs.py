@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from nexus.core.errors import RefusalCode
 from tests.support.pages import blocks, done, steps
 from tests.support.processes import unmeasured
 
@@ -64,6 +66,14 @@ def test_nothing_but_the_installation_is_left_out() -> None:
     assert [block.content for block in blocks(PAGE) if block.kind == "sh"] == [
         "pip install nexus\n"
     ]
+
+
+def test_the_page_names_every_code_of_a_refusal() -> None:
+    table = PAGE.partition("The codes of `Rejected`")[2].partition("Mistakes in definitions")[0]
+    told = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    assert {code for cell in told for code in re.findall(r"`(\w+)`", cell)} == set(
+        get_args(RefusalCode)
+    )
 
 
 def test_the_example_of_the_readme_runs() -> None:

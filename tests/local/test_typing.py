@@ -21,7 +21,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 from sqlmodel import Field, SQLModel
 
-from nexus.crm import HasCrm
+from nexus.crm import Definition, HasCrm
 from nexus.sales_marketing import HasSalesMarketing
 
 
@@ -49,7 +49,9 @@ class Model(HasCrm, BaseModel):
 class Annotated(BaseModel, HasCrm):
     id: int
 
-    crm_definition: ClassVar = {"entities": {"contact": {"fields": ["name", "email"]}}}
+    crm_definition: ClassVar[Definition] = {
+        "entities": {"contact": {"fields": ["name", "email"]}}
+    }
 
 
 class Table(HasCrm, SQLModel, table=True):
