@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from nexus.client import Instance, InstanceExists, NotFound
+from nexus.client import Instance, InstanceExists, NotFound, TooLarge
 from nexus.core.errors import Rejected
 from nexus.core.projection import HistoryRow
 from nexus.local.configuration import ConfigurationError
@@ -163,6 +163,12 @@ class Column:
                 f"The platform has an open instance of {self._spec.program.id!r} for "
                 f"{subject.type} {subject.id!r} already, and {self._spec.place} holds another: "
                 "end one of the two.",
+            ) from None
+        except TooLarge as error:
+            raise Rejected(
+                "too_large",
+                f"{self._spec.place} of {subject.type} {subject.id!r} has grown larger than the "
+                f"platform takes at once, so it stays where it is ({error.message})",
             ) from None
 
 

@@ -327,3 +327,16 @@ def test_the_next_instance_may_be_begun_by_somebody_else(promotion: Promotion) -
     assert (user.crm().status, user.crm().state) == ("active", "new")
     assert user.crm().act("see").stage == "seen"
     assert user.crm().add("lead", {}).id == "lead-2"
+
+
+def test_what_has_grown_too_large_stays_where_it_is(promotion: Promotion) -> None:
+    home = PlainHome()
+    user = home.new(home.model(CONTACTS))
+    for number in range(12):
+        user.crm().add_contact({"name": f"{number}", "email": "x" * 100_000})
+    promotion.on()
+    with pytest.raises(Rejected, match="has grown larger than the platform takes") as refused:
+        user.crm().records()
+    assert refused.value.code == "too_large"
+    promotion.off()
+    assert len(user.crm().records()) == 12
