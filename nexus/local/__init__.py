@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nexus.local.calls import LATER, CallFailed
+from nexus.local.calls import LATER, CallFailed, rendered
 from nexus.local.configuration import ConfigurationError
 from nexus.local.due import Looked, run_due
 from nexus.local.handle import Action
@@ -28,6 +28,7 @@ __all__ = [
     "Record",
     "Task",
     "demote",
+    "rendered",
     "run_due",
 ]
 

@@ -55,6 +55,29 @@ class CallFailed(NexusError):
         self.retryable = retryable
 
 
+def rendered(request: CallRequest) -> dict[str, object]:
+    """What a call says, its templates filled in: for functions that make calls themselves.
+
+    Raises:
+        CallFailed: A template cannot be filled in, or `nexus[channels]` is not installed.
+    """
+    try:
+        from nexus.channels.rendering import render
+    except ModuleNotFoundError as error:
+        raise CallFailed(
+            "not_installed",
+            f"Templates cannot be filled in: {error.name} is not installed. Install "
+            "'nexus[channels]'.",
+            retryable=False,
+        ) from None
+    from nexus.contracts import ChannelError
+
+    try:
+        return render(request.given, request.scope)
+    except ChannelError as error:
+        raise CallFailed(error.code, error.message, retryable=error.retryable) from None
+
+
 class Later:
     """What a function returns that has handed a call on, to a queue for one.
 

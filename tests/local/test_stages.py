@@ -12,7 +12,14 @@ import pytest
 import nexus
 from nexus import Rejected
 from nexus.core.calls import CallRequest
-from nexus.local import LATER, CallFailed, ConfigurationError, Level1Warning, run_due
+from nexus.local import (
+    LATER,
+    CallFailed,
+    ConfigurationError,
+    Level1Warning,
+    rendered,
+    run_due,
+)
 from tests.local.conftest import Clock
 from tests.local.homes import DjangoHome, Home, PlainHome, SqlAlchemyHome
 
@@ -433,3 +440,15 @@ def test_who_acts_can_be_asked() -> None:
     assert nexus.current_actor() is None
     with nexus.acting("ann", "sales"):
         assert nexus.current_actor() == nexus.Actor("ann", ("sales",))
+
+
+def test_a_function_that_makes_calls_can_have_templates_filled_in() -> None:
+    said: list[object] = []
+    nexus.configure(channels=lambda request: said.append(rendered(request)["to"]))
+    home = PlainHome()
+    home.new(home.model(NURTURE)).crm().add("lead", {"email": "j@example.com"})
+    assert said == ["j@example.com"]
+    stages = [{"id": "new", "run": [{"channel": "mail", "with": {"to": "{% if %}"}}]}, "done"]
+    user = home.new(home.model({"entities": {"lead": {"stages": stages}}}))
+    user.crm().add("lead", {})
+    assert len(user.crm().incidents()) == 1
