@@ -116,7 +116,9 @@ def spec_of(model: object, domain: Domain) -> Spec:
     definition = compile_model(
         _given(owner, domain, model), id_=_id(owner, domain), domain=domain.name, source=source
     )
-    spec = Spec(cls, domain, owner, adapter_of(cls), definition, model_name(owner))
+    adapter = adapter_of(cls)
+    adapter.check(cls, domain.column)
+    spec = Spec(cls, domain, owner, adapter, definition, model_name(owner))
     _specs.setdefault(cls, {})[domain.name] = spec
     _warn(spec)
     return spec

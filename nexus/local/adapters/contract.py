@@ -29,6 +29,13 @@ class Adapter(ABC):
     def identity(self, model: Any) -> str | None:
         """The id by which the object is known; None while it has none."""
 
+    def check(self, cls: type, column: str) -> None:  # noqa: B027 - most have nothing to look at
+        """The objects of this class have the column.
+
+        Raises:
+            ConfigurationError: They have not, or one that cannot be used.
+        """
+
     def wants_json(self, model: Any, column: str) -> bool:  # noqa: ARG002
         """The column takes JSON, and nothing else."""
         return True
