@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
@@ -38,6 +39,11 @@ __all__ = [
 settings.register_profile("nexus", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=400)
 settings.load_profile("nexus")
+
+# Whoever started this in the background may have had it ignore Ctrl-C, and with it all processes
+# that tests start and end by that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _status = pytest.StashKey[int]()
 

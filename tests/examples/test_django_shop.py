@@ -218,7 +218,7 @@ def test_one_that_cannot_be_looked_at_is_told_of(django_example: Example) -> Non
         django_example.succeeded(f"python manage.py shell -v 0 <<'END'\n{script}\nEND")
     with closing(sqlite3.connect(django_example.folder / "shop.sqlite3")) as database:
         database.execute(
-            "UPDATE shop_product SET sm_data = json_set(sm_data, '$.state', 'spoilt') WHERE id = 1"
+            "UPDATE shop_product SET sm_data = json_set(sm_data, '$.kept', 'spoilt') WHERE id = 1"
         )
         database.commit()
     done = django_example.ran(django_example.blocks("sh", "clocks")[0])
@@ -247,6 +247,6 @@ def test_promoted_it_answers_the_same(
     server.stop()
     assert len(mails(django_example)) == 1  # hooks run here, wherever the contact is
     for table, column in (("shop_customer", "crm_data"), ("shop_product", "sm_data")):
-        kept = data_of(django_example, table, column)
+        kept = json.loads(data_of(django_example, table, column)["kept"])
         assert kept["platform"]["url"] == promotion.platform.api.url
         assert kept["history"] == []

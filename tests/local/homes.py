@@ -156,7 +156,8 @@ class SqlModelHome(SqlAlchemyHome):
         bases = (*_bases(sm), SQLModel)
         number = next(_numbers)  # classes of one name would be confused with each other
         cls = new_class(f"User{number}", bases, {"table": True}, lambda space: space.update(own))
-        cls.__table__.create(self.engine)  # type: ignore[attr-defined]
+        table: sa.Table = cls.__table__  # type: ignore[attr-defined]
+        table.create(self.engine)
         return cls
 
 
