@@ -45,8 +45,14 @@ def _column(kind: Any, *, nullable: bool = False) -> Any:
     return Field(default=None, sa_type=kind, nullable=nullable)
 
 
+# A list of their own: all other tables of SQLModel in a process stand in one of theirs.
+METADATA = sa.MetaData()
+
+
 class TenantScoped(SQLModel):
     """Whatever belongs to one tenant; a session adds the tenant to its queries."""
+
+    metadata = METADATA
 
     tenant: str = _key(TENANT_MAX)
 
@@ -343,7 +349,6 @@ class IdempotencyKey(TenantScoped, table=True):
     created_at: datetime = _column(UtcDateTime)
 
 
-METADATA = SQLModel.metadata
 TENANT_TABLES: tuple[type[TenantScoped], ...] = (
     Definition,
     Instance,

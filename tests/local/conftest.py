@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import django
 import pytest
 from django.conf import settings
-from sqlmodel import SQLModel
 
 import nexus
 from nexus.local.configuration import Configuration
@@ -49,12 +48,8 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("NEXUS_API_KEY", raising=False)
     names = Configuration.__struct_fields__
     nexus.configure(**dict.fromkeys(names))
-    tables = set(SQLModel.metadata.tables)
     yield
     nexus.configure(**dict.fromkeys(names))
-    # All tables of SQLModel stand in one list, those of the platform as well.
-    for name in set(SQLModel.metadata.tables) - tables:
-        SQLModel.metadata.remove(SQLModel.metadata.tables[name])
 
 
 @pytest.fixture
