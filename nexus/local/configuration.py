@@ -130,12 +130,18 @@ def actor_of(who: Actor | str | None, roles: Sequence[str] = ()) -> Actor | None
     Raises:
         ConfigurationError: No user can be called so.
     """
-    if who is None or isinstance(who, Actor):
-        return who
+    if who is None:
+        return None
+    if isinstance(who, Actor):
+        roles = who.roles
+        who = who.id
     reason = wrong_user(who)
     if reason:
         raise ConfigurationError(f"Who acts {reason}.")
     roles = (roles,) if isinstance(roles, str) else roles
+    if not isinstance(roles, Iterable):
+        raise ConfigurationError(f"The roles of {who!r} are a list of names, not {roles!r}.")
+    roles = tuple(roles)
     for role in roles:
         if reason := wrong_role(role):
             raise ConfigurationError(f"A role of {who!r} {reason}.")
@@ -154,7 +160,8 @@ def acting(who: Actor | str, roles: Sequence[str] = ()) -> Iterator[Actor]:
         ConfigurationError: No user can be called so.
     """
     actor = actor_of(who, roles)
-    assert actor is not None
+    if actor is None:
+        raise ConfigurationError("Who acts is None: leave `acting` out where nobody is known.")
     token = _acting.set(actor)
     try:
         yield actor

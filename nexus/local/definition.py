@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import Parameter, signature
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct, field
 
@@ -26,8 +25,7 @@ from nexus.core.compiler import load_definition
 from nexus.core.errors import DefinitionError, Problem, escape_pointer, nearest
 from nexus.core.json_text import load
 from nexus.core.program import BUILT_IN_ACTIONS, Program
-
-Function = Callable[..., Any]
+from nexus.local.called import Called, CannotBeCalled, Function
 
 ALIASES: Mapping[str, str] = {"edit": "update", "launch_campaign": "add_campaign"}
 """Other names of actions, as the requirements spell them."""
@@ -35,39 +33,6 @@ ALIASES: Mapping[str, str] = {"edit": "update", "launch_campaign": "add_campaign
 _OPENING = ("add", "start", "event", "complete")
 _OF_TRANSITIONS = {"guard": "guard", "condition": "guard", "before": "before", "after": "after"}
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_")
-
-
-class Called(Struct, frozen=True):
-    """A guard or a hook.
-
-    Attributes:
-        function: Itself.
-        name: For messages.
-        with_action: It is given the action beside the record.
-    """
-
-    function: Function
-    name: str
-    with_action: bool
-
-    @classmethod
-    def of(cls, function: Function) -> Called:
-        """A function, looked at once."""
-        name = getattr(function, "__name__", type(function).__name__)
-        told = "A guard or hook of the model" if name == "<lambda>" else repr(name)
-        return cls(function, told, _takes_two(function))
-
-
-def _takes_two(function: Function) -> bool:
-    try:
-        parameters = signature(function).parameters.values()
-    except (TypeError, ValueError):  # some built-in functions have no signature
-        return False
-    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    required = [
-        one for one in parameters if one.kind in positional and one.default is Parameter.empty
-    ]
-    return len(required) == 2
 
 
 class Functions(Struct, frozen=True):
@@ -120,7 +85,9 @@ def digest_of(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def compile_model(given: object, *, id_: str, domain: str, source: str) -> ModelDefinition:
+def compile_model(
+    given: object, *, id_: str, domain: str, source: str, model: object = None
+) -> ModelDefinition:
     """Compile what a class says.
 
     Args:
@@ -128,6 +95,7 @@ def compile_model(given: object, *, id_: str, domain: str, source: str) -> Model
         id_: Its id, where it says none.
         domain: Its domain, where it says none.
         source: For messages: where it stands.
+        model: The object that was asked for it; none of its functions keeps hold of that.
 
     Raises:
         DefinitionError: It cannot run; carries every problem.
@@ -136,7 +104,7 @@ def compile_model(given: object, *, id_: str, domain: str, source: str) -> Model
         source, given = str(given), _read(given)
     if not isinstance(given, Mapping):
         raise _error("wrong_type", source, "", f"A definition is a dict, not {_shown(given)}.")
-    taking = _Taking(source)
+    taking = _Taking(source, model)
     document = taking.document(given)
     document = {"id": id_, "domain": domain, **document}
     try:
@@ -145,7 +113,7 @@ def compile_model(given: object, *, id_: str, domain: str, source: str) -> Model
         raise DefinitionError(list(map(_without_place, error.problems))) from None
     functions = Functions(
         *(
-            {action: tuple(map(Called.of, found)) for action, found in taking.found[kind].items()}
+            {action: tuple(found) for action, found in taking.found[kind].items()}
             for kind in ("guard", "before", "after")
         )
     )
@@ -187,9 +155,10 @@ def _without_place(problem: Problem) -> Problem:
 class _Taking:
     """Takes the functions out of what a class says, and looks at what is left."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, model: object) -> None:
         self._source = source
-        self.found: dict[str, dict[str, list[Function]]] = {"guard": {}, "before": {}, "after": {}}
+        self._model = model
+        self.found: dict[str, dict[str, list[Called]]] = {"guard": {}, "before": {}, "after": {}}
         self.places: dict[str, str] = {}
 
     def document(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,12 +197,19 @@ class _Taking:
 
     def _take(self, kind: str, action: str, given: object, pointer: str) -> None:
         functions: Iterable[Any] = given if isinstance(given, list | tuple) else [given]
-        for function in functions:
-            if not callable(function):
-                raise self._wrong(pointer, f"A function is wanted, not {_shown(function)}.")
         name = canonical(action)
-        self.found[kind].setdefault(name, []).extend(functions)
+        self.found[kind].setdefault(name, []).extend(
+            self._called(function, pointer) for function in functions
+        )
         self.places.setdefault(name, pointer)
+
+    def _called(self, function: Any, pointer: str) -> Called:
+        if not callable(function):
+            raise self._wrong(pointer, f"A function is wanted, not {_shown(function)}.")
+        try:
+            return Called.of(cast("Function", function), self._model)
+        except CannotBeCalled as reason:
+            raise self._wrong(pointer, f"{_shown(function)} {reason}.") from None
 
     def _plain(self, value: object, pointer: str) -> object:
         if isinstance(value, Mapping):

@@ -7,6 +7,7 @@ platform.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
@@ -24,16 +25,18 @@ from nexus.core.commands import (
     WireCommand,
 )
 from nexus.core.errors import Rejected
+from nexus.core.json_text import MAX_DATA_DEPTH
 from nexus.local import listening
 from nexus.local.backend import Backend, Done
+from nexus.local.called import Called
 from nexus.local.calls import CallFailed
 from nexus.local.configuration import actor_of, current_actor
-from nexus.local.definition import Called, Functions, canonical
+from nexus.local.definition import Functions, canonical
 from nexus.local.domains import Domain
 from nexus.local.places import backend_of
 from nexus.local.shell import Asking, refused
 from nexus.local.spec import Spec, spec_of
-from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task
+from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task, frozen
 
 Data = Mapping[str, Any]
 
@@ -264,9 +267,19 @@ class Handle:
         return self._permission(action, record, actor, why=True)
 
     def records(self, entity: str | None = None) -> list[Record]:
-        """All records, or those of one entity, in order of creation."""
+        """All records, or those of one entity, in order of creation.
+
+        Raises:
+            Rejected: `not_found`: the definition has no such entity.
+        """
         found = self._backend.view().records
-        return [record for record in found if entity in (None, record.entity)]
+        if entity is None:
+            return list(found)
+        own = [record for record in found if record.entity == entity]
+        if not own and entity not in self._backend.program.entities:
+            known = ", ".join(self._backend.program.entities)
+            raise Rejected("not_found", f"There is no entity {entity!r}; there are: {known}.")
+        return own
 
     def record(self, id_: str) -> Record:
         """One record.
@@ -368,14 +381,14 @@ class _Around:
     def __init__(
         self, handle: Handle, name: str, actor: Actor, data: Data, comment: str | None
     ) -> None:
-        self._action = Action(
-            name=name,
-            actor=actor.id,
-            roles=actor.roles,
-            data=data,
-            comment=comment,
-            model=handle._model,  # noqa: SLF001 - made for this handle
-        )
+        self._name = name
+        self._about = {
+            "actor": actor.id,
+            "roles": actor.roles,
+            "data": data,
+            "comment": comment,
+            "model": handle._model,  # noqa: SLF001 - made for this handle
+        }
         functions: Functions = handle._spec.definition.functions  # noqa: SLF001
         self._guards = _functions(functions.guards, name)
         self._before = _functions(functions.before, name)
@@ -390,41 +403,46 @@ class _Around:
     def wants_entries(self) -> bool:
         return bool(self._listeners)
 
+    @cached_property
+    def _action(self) -> Action:
+        # Not before it is asked for: only then is the data known to be fit to be gone through.
+        about = {**self._about, "data": frozen(self._about["data"])}
+        return Action(name=self._name, **about)
+
     def ahead(self, record: Record | None) -> None:
         refusal = self.refusal(self._guards, record)
         if refusal is not None:
             raise refusal
         for hook in self._before:
-            if self._call(hook, record) is False:
+            if hook(record, self._action) is False:
                 raise Rejected(
                     "condition_not_met",
-                    f"{hook.name} forbids {self._action.name!r}{_on(record)}.",
+                    f"{hook.name} forbids {self._name!r}{_on(record)}.",
                 )
 
     def refusal(self, guards: Sequence[Called], record: Record | None) -> Rejected | None:
         """What the guards have against it; None if nothing."""
         for guard in guards:
-            if not self._call(guard, record):
+            try:
+                passed = guard(record, self._action)
+            except Rejected as refusal:
+                return refusal
+            if not passed:
                 return Rejected(
                     "condition_not_met",
-                    f"{guard.name} does not let {self._action.name!r} be taken{_on(record)}.",
+                    f"{guard.name} does not let {self._name!r} be taken{_on(record)}.",
                 )
         return None
 
     def done(self, record: Record | None) -> None:
         for hook in self._after:
-            self._call(hook, record)
+            hook(record, self._action)
 
     def happened(self, entries: Sequence[HistoryEntry]) -> None:
         for entry in entries:
             for event, callback in self._listeners:
                 if event in ("*", entry.event):
                     callback(entry)
-
-    def _call(self, called: Called, record: Record | None) -> Any:
-        if called.with_action:
-            return called.function(record, self._action)
-        return called.function(record)
 
 
 def _functions(by_action: Mapping[str, tuple[Called, ...]], name: str) -> tuple[Called, ...]:
@@ -440,12 +458,30 @@ def _on(record: Record | None) -> str:
 
 
 def _id(record: Record | str | None) -> str | None:
-    return record.id if isinstance(record, Record) else record
+    if record is None or isinstance(record, str):
+        return record
+    if isinstance(record, Record):
+        return record.id
+    raise TypeError(
+        f"A record is named by its id, or is one that a handle gave, not {type(record).__name__}; "
+        "data is given by name: data={…}."
+    )
 
 
 def _plain(data: Data | None) -> dict[str, Any]:
+    """Data of one's own: what its giver does to it later is nobody else's business."""
     if data is None:
         return {}
     if not isinstance(data, Mapping):
         raise Rejected("invalid_data", f"The data is a dict, not {type(data).__name__}.")
-    return {str(key): value for key, value in data.items()}
+    return {key: _copied(value, 0) for key, value in data.items()}
+
+
+def _copied(value: Any, depth: int) -> Any:
+    if depth > MAX_DATA_DEPTH:
+        return value  # which is refused
+    if isinstance(value, Mapping):
+        return {key: _copied(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(item, depth + 1) for item in value]
+    return value

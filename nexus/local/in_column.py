@@ -159,6 +159,8 @@ class InColumn(Backend):
         kept = self._make_calls(change, rows)
         if rows and around.wants_entries:
             around.happened(_entries(rows))
+        if around.wants_record or around.wants_entries:
+            kept = self.kept()  # hooks and listeners may have gone on with it
         return Done(record_view(program, kept.state, result.record))
 
     def look(self, happened: Callable[[list[HistoryEntry]], None] | None = None) -> int:

@@ -114,7 +114,11 @@ def spec_of(model: object, domain: Domain) -> Spec:
     owner = _owner(cls, domain)
     source = f"{owner.__module__}.{owner.__qualname__}.{domain.method}"
     definition = compile_model(
-        _given(owner, domain, model), id_=_id(owner, domain), domain=domain.name, source=source
+        _given(owner, domain, model),
+        id_=_id(owner, domain),
+        domain=domain.name,
+        source=source,
+        model=model,
     )
     adapter = adapter_of(cls)
     adapter.check(cls, domain.column)

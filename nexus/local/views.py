@@ -27,12 +27,12 @@ class FrozenDict(dict[str, Any]):
         return FrozenDict, (dict(self),)
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     """JSON that cannot be changed by whoever reads it."""
     if isinstance(value, Mapping):
-        return FrozenDict({key: _frozen(item) for key, item in value.items()})
+        return FrozenDict({key: frozen(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
-        return tuple(map(_frozen, value))
+        return tuple(map(frozen, value))
     return value
 
 
@@ -97,7 +97,7 @@ class Record:
             "id": id,
             "entity": entity,
             "stage": stage,
-            "data": _frozen(data),
+            "data": frozen(data),
             "users": tuple(users),
             "roles": tuple(roles),
             "created_at": created_at,
@@ -211,10 +211,10 @@ class HistoryEntry(Struct, frozen=True, kw_only=True):
             event=row.event,
             actor=row.actor,
             record=row.record,
-            before=_frozen(row.before),
-            after=_frozen(row.after),
+            before=frozen(row.before),
+            after=frozen(row.after),
             comment=row.comment,
-            payload=_frozen(row.payload),
+            payload=frozen(row.payload),
             on_behalf_of=row.on_behalf_of,
         )
 

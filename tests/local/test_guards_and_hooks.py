@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import gc
+import weakref
+from typing import Any, ClassVar
 
 import pytest
 
 from nexus import DefinitionError, Rejected
+from nexus.crm import HasCrm
+from nexus.local import ConfigurationError
 from nexus.local.handle import Action
 from tests.local.homes import Home, PlainHome
 
@@ -200,3 +204,118 @@ def test_a_guard_of_what_nobody_takes_by_hand_is_refused() -> None:
     }
     with pytest.raises(DefinitionError, match="'age' is not taken by anybody's hand"):
         home.new(home.model(definition)).crm()
+
+
+async def _later(_: object) -> bool:
+    return False
+
+
+def _one_by_one(_: object) -> Any:
+    yield False
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (_later, r"_later.* is 'async'; guards and hooks are plain functions.*/guards/edit"),
+        (_one_by_one, "_one_by_one.* is a generator"),
+        (lambda: True, "takes neither one argument, the record, nor two"),
+        (lambda contact, action, more: True, "takes neither one argument"),
+        (lambda contact, *, action: True, "takes neither one argument"),
+    ],
+)
+def test_a_function_that_could_not_be_asked_is_refused(function: Any, expected: str) -> None:
+    """What it gave would always be true, or it would break once it is asked."""
+    home = PlainHome()
+    user = home.new(home.model({"entities": FIELDS, "guards": {"edit": function}}))
+    with pytest.raises(DefinitionError, match=expected):
+        user.crm()
+
+
+def test_a_guard_whose_answer_has_to_be_awaited_lets_nothing_pass() -> None:
+    home = PlainHome()
+    definition = {"entities": FIELDS, "guards": {"add_contact": lambda contact: _later(contact)}}
+    user = home.new(home.model(definition))
+    with pytest.raises(ConfigurationError, match="gave something to be awaited"):
+        user.crm().add_contact({"name": "John"})
+    assert user.crm().records() == []
+
+
+class Limited(HasCrm):
+    """Its guards speak of the object itself."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def has_room(self, _: Any) -> bool:
+        return len(self.crm().records()) < self.most
+
+    def crm(self) -> Any:  # type: ignore[override]
+        return {
+            "entities": {"contact": {}, "note": {}},
+            "guards": {"add_contact": self.has_room, "add_note": lambda _: self.most > 0},
+        }
+
+
+def test_self_in_a_definition_is_the_object_that_the_action_is_taken_on() -> None:
+    """And not the one from which the class's definition was read."""
+    first, other = Limited(1), Limited(0)
+    first.crm().add_contact()
+    first.crm().add("note")
+    with pytest.raises(Rejected, match="'has_room' does not let"):
+        first.crm().add_contact()
+    for entity in ("contact", "note"):
+        with pytest.raises(Rejected, match="does not let"):
+            other.crm().add(entity)
+    known = weakref.ref(first)
+    del first
+    gc.collect()
+    assert known() is None
+
+
+def test_a_method_named_in_a_class_attribute_is_the_objects() -> None:
+    class User(HasCrm):
+        name = "Ann"
+
+        def knows(self, contact: Any) -> bool:
+            return bool(self.name == contact.name)
+
+        crm_definition: ClassVar[Any] = {"entities": FIELDS, "guards": {"add": knows}}
+
+    User().crm().add_contact({"name": "Ann"})
+    with pytest.raises(Rejected, match="'knows' does not let"):
+        User().crm().add_contact({"name": "John"})
+
+
+def test_a_guard_may_say_itself_why_not() -> None:
+    def guard(_: Any) -> bool:
+        raise Rejected("condition_not_met", "Not on Sundays.")
+
+    home = PlainHome()
+    user = home.new(home.model({"entities": FIELDS, "guards": {"edit": guard}}))
+    user.crm().add_contact({"name": "John"})
+    assert user.crm().can("edit") is False
+    assert str(user.crm().why("edit")) == "Not on Sundays."
+    with pytest.raises(Rejected, match="Not on Sundays"):
+        user.crm().act("edit", data={"name": "Jim"})
+
+
+def test_an_action_gives_the_record_as_hooks_have_left_it(home: Home) -> None:
+    def complete(contact: Any, action: Action) -> None:
+        action.model.crm().act("edit", contact, {"status": "active"})
+
+    definition = {"entities": FIELDS, "hooks": {"after": {"add_contact": complete}}}
+    user = home.new(home.model(definition))
+    assert user.crm().add_contact({"name": "John"}).status == "active"
+
+
+def test_a_hook_changes_no_data_of_an_action() -> None:
+    def change(_: Any, action: Any) -> None:
+        action.data["name"] = "Jim"
+
+    home = PlainHome()
+    definition = {"entities": FIELDS, "hooks": {"before": {"add_contact": change}}}
+    user = home.new(home.model(definition))
+    with pytest.raises(TypeError, match="cannot be changed"):
+        user.crm().add_contact({"name": "John"})
+    assert user.crm().records() == []
