@@ -61,7 +61,7 @@ class Called(Struct, frozen=True):
         """
         name = getattr(function, "__name__", type(function).__name__)
         told = "A guard or hook of the model" if name == "<lambda>" else repr(name)
-        _refuse_later(function)
+        refuse_later(function)
         method = False
         cells: tuple[int, ...] = ()
         if isinstance(function, MethodType) and function.__self__ is model:
@@ -95,13 +95,17 @@ class Called(Struct, frozen=True):
         return found
 
 
-def _refuse_later(function: Function) -> None:
-    """Refuse what would run later than it is called: as an answer, it would always be true."""
+def refuse_later(function: Function) -> None:
+    """Refuse what would run later than it is called, if at all: its answer would always be true.
+
+    Raises:
+        CannotBeCalled: It is such a function.
+    """
     for one in (function, getattr(function, "__call__", None)):  # noqa: B004 - its own is meant
         if inspect.iscoroutinefunction(one):
-            raise CannotBeCalled("is 'async'; guards and hooks are plain functions")
+            raise CannotBeCalled("is 'async', and nobody would wait for it: give a plain function")
         if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
-            raise CannotBeCalled("is a generator; guards and hooks are plain functions")
+            raise CannotBeCalled("is a generator, which nobody goes through: give a plain function")
 
 
 def _takes_two(function: Function) -> bool:

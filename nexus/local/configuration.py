@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from msgspec import Struct
@@ -87,11 +88,27 @@ def configure(**told: Any) -> None:
         if name not in names:
             known = ", ".join(names)
             raise ConfigurationError(f"There is no setting {name!r}; there are: {known}.")
+        reason = None if told[name] is None else _wrong_setting(name, told[name])
+        if reason:
+            raise ConfigurationError(f"The setting {name!r} is {reason}.")
     default = Configuration()
     known_now = {
         name: getattr(default, name) if value is None else value for name, value in told.items()
     }
     _configuration = replace(_configuration, **known_now)
+
+
+def _wrong_setting(name: str, value: Any) -> str | None:
+    """What a setting has to be, where a value is something else."""
+    if name in ("url", "api_key"):
+        return None if isinstance(value, str) else f"a text, not {value!r}"
+    if not callable(value):
+        return f"a function, not {value!r}"
+    if name == "clock" and getattr(value(), "tzinfo", None) is None:
+        return "a function that gives a datetime with its timezone, such as datetime.now(UTC)"
+    if iscoroutinefunction(value):
+        return "a plain function, not an 'async' one, for which nobody would wait"
+    return None
 
 
 def configuration() -> Configuration:

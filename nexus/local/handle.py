@@ -357,7 +357,7 @@ class Handle:
         guards = _functions(functions.guards, name) if asked != "add" else ()
         asking = Asking(record=bool(guards), why=why)
         permission, meant = self._backend.permission(act, asking)
-        if not permission.allowed or not guards or meant is None:
+        if not permission.allowed or not guards:
             return permission
         refusal = _Around(self, name, act.actor, {}, None).refusal(guards, meant)
         return permission if refusal is None else refused(refusal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any, get_args
 
 from nexus.core.errors import nearest
@@ -38,6 +39,8 @@ def listen(model: Any, domain: Domain, event: str, callback: Callback) -> Callab
             f"There is no event {event!r}.{hint} There are: {', '.join(sorted(known))}, and "
             f"{EVERYTHING!r} for all."
         )
+    if iscoroutinefunction(callback):
+        raise ConfigurationError("Nobody would wait for an 'async' function: give a plain one.")
     key = (id(model), domain.name)
     if key not in _listening:
         try:

@@ -122,7 +122,7 @@ def spec_of(model: object, domain: Domain) -> Spec:
     )
     adapter = adapter_of(cls)
     adapter.check(cls, domain.column)
-    spec = Spec(cls, domain, owner, adapter, definition, model_name(owner))
+    spec = Spec(cls, domain, owner, adapter, definition, model_name(adapter.kind(cls, owner)))
     _specs.setdefault(cls, {})[domain.name] = spec
     _warn(spec)
     return spec

@@ -217,7 +217,7 @@ def _one_by_one(_: object) -> Any:
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        (_later, r"_later.* is 'async'; guards and hooks are plain functions.*/guards/edit"),
+        (_later, r"_later.* is 'async', and nobody would wait for it.*/guards/edit"),
         (_one_by_one, "_one_by_one.* is a generator"),
         (lambda: True, "takes neither one argument, the record, nor two"),
         (lambda contact, action, more: True, "takes neither one argument"),

@@ -215,3 +215,28 @@ def test_a_class_that_a_decorator_maps_gets_its_column() -> None:
         crm_definition = CONTACTS
 
     assert orm.class_mapper(Mapped).columns.keys() == ["id", "crm_data"]
+
+
+def test_classes_of_one_base_without_a_table_are_told_apart(engine: sa.Engine) -> None:
+    """Each has ids of its own, from 1: on the platform they must not be taken for each other."""
+
+    class Owned(HasCrm):
+        crm_definition = CONTACTS
+
+    class Shop(Owned, Base):
+        __tablename__ = "shops"
+        id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+
+    class Depot(Owned, Base):
+        __tablename__ = "depots"
+        id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+
+    Base.metadata.create_all(engine)
+    with orm.Session(engine) as session:
+        made: list[Any] = [Shop(), Depot(), Employee()]
+        session.add_all(made)
+        session.commit()
+        for found in made:
+            found.crm().add_contact({"name": "a"})
+        subjects = [found.crm().history()[0].payload["subject"] for found in made]
+    assert [found["type"] for found in subjects] == ["shop", "depot", "person"]

@@ -112,3 +112,35 @@ def test_records_of_an_entity_that_there_is_not() -> None:
     assert user.crm().records("note") == []
     with pytest.raises(Rejected, match="no entity 'contcat'; there are: contact, note"):
         user.crm().records("contcat")
+
+
+async def _later(_: object = None) -> Any:
+    return {}
+
+
+def test_what_is_configured_is_looked_at() -> None:
+    """An `async` function would make no call, and what it gave would pass for an answer."""
+    wrong: dict[str, Any]
+    for wrong, expected in (
+        ({"channels": _later}, "'channels' is a plain function, not an 'async' one"),
+        ({"channels": 5}, "'channels' is a function, not 5"),
+        ({"clock": datetime.now}, "a datetime with its timezone"),
+        ({"models": [1]}, "'models' is a function"),
+        ({"url": 5}, "'url' is a text"),
+    ):
+        with pytest.raises(ConfigurationError, match=expected):
+            nexus.configure(**wrong)
+    home = PlainHome()
+    user = home.new(home.model(ANY))
+    with pytest.raises(ConfigurationError, match="'async' function"):
+        user.crm().on("*", _later)
+
+
+def test_a_guard_of_the_whole_is_asked_as_well() -> None:
+    home = PlainHome()
+    definition = {**ANY, "guards": {"cancel": lambda _: False}}
+    user = home.new(home.model(definition))
+    user.crm().add_contact({})
+    assert user.crm().can("cancel") is False
+    with pytest.raises(Rejected, match="does not let 'cancel' be taken"):
+        user.crm().act("cancel")

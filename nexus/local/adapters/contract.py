@@ -25,6 +25,15 @@ class Adapter(ABC):
 
     frame: str = ""
 
+    def kind(self, cls: type, owner: type) -> type:  # noqa: ARG002
+        """The class whose name, with an id, names an object: within it, ids are unique.
+
+        Args:
+            cls: Of the object.
+            owner: From which it has its definition, which may be a base of several tables.
+        """
+        return owner
+
     @abstractmethod
     def identity(self, model: Any) -> str | None:
         """The id by which the object is known; None while it has none."""

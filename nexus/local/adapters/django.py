@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from django.core.exceptions import FieldError
 from django.db import models, router, transaction
 from django.db.models import F, Q
 from django.db.models.signals import class_prepared
 
 from nexus.local.adapters.contract import Adapter
+from nexus.local.configuration import ConfigurationError
 
 _awaited: dict[type, list[str]] = {}
 
@@ -50,17 +52,25 @@ def _prepared(sender: type[models.Model], **_: Any) -> None:
         # A model that migrations make from what they know has exactly the fields that they know.
         if sender.__module__ == "__fake__" or _has(sender, column):
             continue
+        if not _has_table(sender):
+            raise FieldError(
+                f"{sender.__qualname__} is a proxy, which has no column of its own for "
+                f"{column!r}: give {sender._meta.concrete_model.__qualname__} the mixin."  # noqa: SLF001
+            )
         NexusField().contribute_to_class(sender, column)
 
 
 def _has(model: type[models.Model], column: str) -> bool:
-    own = {field.name for field in model._meta.local_fields}  # noqa: SLF001 - Django's public name
-    inherited = {
-        field.name
-        for parent in model._meta.parents  # noqa: SLF001
-        for field in parent._meta.local_fields  # noqa: SLF001
-    }
-    return column in own | inherited
+    tables = [model, *model._meta.get_parent_list()]  # noqa: SLF001 - Django's public name
+    return any(
+        field.name == column
+        for table in tables
+        for field in table._meta.local_fields  # noqa: SLF001
+    )
+
+
+def _has_table(model: type[models.Model]) -> bool:
+    return not model._meta.abstract and not model._meta.proxy  # noqa: SLF001
 
 
 def due_before(moment: Any, column: str = "crm_data") -> Q:
@@ -77,6 +87,29 @@ class DjangoAdapter(Adapter):
     """The field of a Django model."""
 
     frame = "Django"
+
+    def kind(self, cls: type, owner: type) -> type:
+        """The owner, or that of its heirs with whose table those of the class begin."""
+        tables = [
+            base
+            for base in cls.__mro__
+            if issubclass(base, owner) and issubclass(base, models.Model) and _has_table(base)
+        ]
+        return tables[-1] if tables else owner
+
+    def check(self, cls: type, column: str) -> None:
+        """The column is one that saving an object leaves alone.
+
+        Raises:
+            ConfigurationError: The class declares another.
+        """
+        field = cls._meta.get_field(column)  # type: ignore[attr-defined]
+        if not isinstance(field, NexusField):
+            raise ConfigurationError(
+                f"{cls.__qualname__}.{column} is a {type(field).__name__}, with which saving an "
+                "object would write old contacts over newer ones: leave it out, or make it a "
+                "nexus.local.django.NexusField()."
+            )
 
     def identity(self, model: Any) -> str | None:
         """Its primary key, once it has been saved."""

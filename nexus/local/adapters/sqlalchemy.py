@@ -105,6 +105,11 @@ class SqlAlchemyAdapter(Adapter):
 
     frame = "SQLAlchemy"
 
+    def kind(self, cls: type, owner: type) -> type:
+        """The owner, if it has a table; else the class at whose table those of this one begin."""
+        base: type = orm.class_mapper(cls).base_mapper.class_
+        return owner if is_mapped(owner) else base
+
     def identity(self, model: Any) -> str | None:
         """Its primary key; the parts of a composite one are joined by `,`."""
         mapper = orm.object_mapper(model)
