@@ -18,7 +18,7 @@ from nexus.core.commands import Actor
 from nexus.local.dashboard import Dashboard
 from nexus.local.domains import CRM
 from nexus.local.handle import Handle
-from nexus.local.spec import Definition, arrange
+from nexus.local.spec import Definition, arrange, asked_by_heir
 from nexus.local.views import Record
 
 __all__ = ["CrmDashboard", "CrmHandle", "Definition", "HasCrm"]
@@ -76,4 +76,5 @@ class HasCrm:
         Raises:
             DefinitionError: The class's definition cannot run; carries every problem.
         """
-        return CrmHandle(self, CRM, actor)
+        said: CrmHandle | None = asked_by_heir(self, CRM)
+        return CrmHandle(self, CRM, actor) if said is None else said

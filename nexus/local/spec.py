@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from inspect import currentframe
 from pathlib import Path
 from typing import Any, Final
@@ -128,8 +129,25 @@ def spec_of(model: object, domain: Domain) -> Spec:
     return spec
 
 
-def _owner(cls: type, domain: Domain) -> type:
-    for base in cls.__mro__:
+def asked_by_heir(model: object, domain: Domain) -> Any:
+    """What `super().crm()` gives within a definition: what the next class in line says.
+
+    Returns:
+        None where no definition of the model is being read: it is asked for its handle.
+
+    Raises:
+        ConfigurationError: No other class says anything.
+    """
+    heir = _reading.get()
+    if heir is None or heir[0] is not model or heir[1] is not domain:
+        return None
+    cls = type(model)
+    after = cls.__mro__[cls.__mro__.index(heir[2]) + 1 :]
+    return _given(_owner(cls, domain, after), domain, model)
+
+
+def _owner(cls: type, domain: Domain, within: Sequence[type] | None = None) -> type:
+    for base in cls.__mro__ if within is None else within:
         if domain.moved in base.__dict__ or domain.attribute in base.__dict__:
             return base
     raise ConfigurationError(
@@ -138,14 +156,27 @@ def _owner(cls: type, domain: Domain) -> type:
     )
 
 
-def _given(owner: type, domain: Domain, model: object) -> object:
+_reading: ContextVar[tuple[object, Domain, type] | None] = ContextVar("nexus_reading", default=None)
+"""The model, the side and the class whose definition is being read."""
+
+
+def _given(owner: type, domain: Domain, model: object) -> Any:
     own = owner.__dict__
+    if domain.attribute in own and domain.moved in own:
+        raise ConfigurationError(
+            f"{owner.__qualname__} says twice what it keeps: by the method {domain.method!r}, and "
+            f"by the attribute {domain.attribute!r}."
+        )
     if domain.attribute in own:
         return own[domain.attribute]
     found = own[domain.moved]
     if isinstance(found, staticmethod | classmethod | property) or callable(found):
-        bound = found.__get__(model, type(model))
-        return bound() if callable(bound) else bound
+        token = _reading.set((model, domain, owner))
+        try:
+            bound = found.__get__(model, type(model))
+            return bound() if callable(bound) else bound
+        finally:
+            _reading.reset(token)
     return found
 
 

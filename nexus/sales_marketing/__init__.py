@@ -18,7 +18,7 @@ from nexus.core.commands import Actor
 from nexus.local.dashboard import Dashboard
 from nexus.local.domains import SALES_MARKETING
 from nexus.local.handle import Handle
-from nexus.local.spec import Definition, arrange
+from nexus.local.spec import Definition, arrange, asked_by_heir
 from nexus.local.views import Record
 
 __all__ = ["Definition", "HasSalesMarketing", "SmDashboard", "SmHandle"]
@@ -76,4 +76,5 @@ class HasSalesMarketing:
         Raises:
             DefinitionError: The class's definition cannot run; carries every problem.
         """
-        return SmHandle(self, SALES_MARKETING, actor)
+        said: SmHandle | None = asked_by_heir(self, SALES_MARKETING)
+        return SmHandle(self, SALES_MARKETING, actor) if said is None else said
