@@ -232,11 +232,21 @@ def parse_command(wire: object) -> WireCommand:
         command = msgspec.convert(body, type=kind)
     except msgspec.ValidationError as error:
         raise Rejected("invalid_data", f"The {name!r} command cannot be read: {error}.") from None
+    check_texts(command)
+    return command
+
+
+def check_texts(command: WireCommand) -> None:
+    """Refuse a command whose texts no database would keep: names, and what is said.
+
+    Raises:
+        Rejected: `invalid_data`, naming the text.
+    """
     for place, text, most in _texts(command):
         fault = _fault(text, most)
         if fault is not None:
+            name = _NAMES[type(command)]
             raise Rejected("invalid_data", f"The {name!r} command's {place} {fault}.")
-    return command
 
 
 def _texts(command: WireCommand) -> Iterator[tuple[str, str, int]]:

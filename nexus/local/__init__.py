@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
+from nexus.local.around import Action
 from nexus.local.calls import LATER, CallFailed, rendered
 from nexus.local.configuration import ConfigurationError
 from nexus.local.due import Looked, run_due
-from nexus.local.handle import Action
 from nexus.local.kept import ColumnError
 from nexus.local.spec import Level1Warning
 from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task

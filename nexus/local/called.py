@@ -19,7 +19,7 @@ from msgspec import Struct
 from nexus.local.configuration import ConfigurationError
 
 if TYPE_CHECKING:
-    from nexus.local.handle import Action
+    from nexus.local.around import Action
     from nexus.local.views import Record
 
 Function = Callable[..., Any]

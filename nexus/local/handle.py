@@ -7,10 +7,10 @@ platform.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from contextlib import suppress
 from typing import Any
 
-from msgspec import Struct
+import msgspec
 
 from nexus.core.commands import (
     Act,
@@ -23,42 +23,26 @@ from nexus.core.commands import (
     SkipIncident,
     Start,
     WireCommand,
+    check_texts,
 )
 from nexus.core.errors import Rejected
 from nexus.core.json_text import MAX_DATA_DEPTH
 from nexus.local import listening
+from nexus.local.around import AroundCommand, functions_of
 from nexus.local.backend import Backend, Done
-from nexus.local.called import Called
 from nexus.local.calls import CallFailed
 from nexus.local.configuration import actor_of, current_actor
-from nexus.local.definition import Functions, canonical
+from nexus.local.definition import canonical
 from nexus.local.domains import Domain
 from nexus.local.places import backend_of
 from nexus.local.shell import Asking, refused
 from nexus.local.spec import Spec, spec_of
-from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task, frozen
+from nexus.local.views import HistoryEntry, Incident, Permission, Record, Task
 
 Data = Mapping[str, Any]
 
-
-class Action(Struct, frozen=True, kw_only=True):
-    """What a guard or a hook that takes two arguments is told beside the record.
-
-    Attributes:
-        name: The action's own name; `add_contact` where a contact is added.
-        actor: Id of who takes it.
-        roles: The roles that they hold.
-        data: What came with it.
-        comment: What was said.
-        model: The object that it is taken on: the user, the product.
-    """
-
-    name: str
-    actor: str
-    roles: Sequence[str]
-    data: Data
-    comment: str | None
-    model: Any
+MOST_DATA = 1_048_576
+"""Bytes of what one command brings, as JSON: what the platform's API takes."""
 
 
 class Handle:
@@ -354,12 +338,14 @@ class Handle:
         act = Act(actor=self._who(actor), action=asked, record=_id(record))
         # What would be added is not known, so guards of adding cannot be asked.
         functions = self._spec.definition.functions
-        guards = _functions(functions.guards, name) if asked != "add" else ()
+        guards = functions_of(functions.guards, name) if asked != "add" else ()
         asking = Asking(record=bool(guards), why=why)
         permission, meant = self._backend.permission(act, asking)
         if not permission.allowed or not guards:
             return permission
-        refusal = _Around(self, name, act.actor, {}, None).refusal(guards, meant)
+        refusal = AroundCommand(self._model, self._spec, name, act.actor, {}, None).refusal(
+            guards, meant
+        )
         return permission if refusal is None else refused(refusal)
 
     def _who(self, actor: Actor | str | None) -> Actor:
@@ -368,93 +354,12 @@ class Handle:
     def _give(
         self, command: WireCommand, name: str, data: Data, comment: str | None = None
     ) -> Done:
-        around = _Around(self, name, command.actor, data, comment)
+        around = AroundCommand(self._model, self._spec, name, command.actor, data, comment)
+        check_texts(command)
         return self._backend.give(command, around)
 
     def __repr__(self) -> str:
         return f"<{self._spec.domain.method} of {self._model!r}>"
-
-
-class _Around:
-    """The guards, hooks and listeners of one command; see `nexus.local.backend.Around`."""
-
-    def __init__(
-        self, handle: Handle, name: str, actor: Actor, data: Data, comment: str | None
-    ) -> None:
-        self._name = name
-        self._about = {
-            "actor": actor.id,
-            "roles": actor.roles,
-            "data": data,
-            "comment": comment,
-            "model": handle._model,  # noqa: SLF001 - made for this handle
-        }
-        functions: Functions = handle._spec.definition.functions  # noqa: SLF001
-        self._guards = _functions(functions.guards, name)
-        self._before = _functions(functions.before, name)
-        self._after = _functions(functions.after, name)
-        self._listeners = listening.listeners(handle._model, handle._spec.domain)  # noqa: SLF001
-
-    @property
-    def wants_record(self) -> bool:
-        return bool(self._guards or self._before or self._after)
-
-    @property
-    def wants_entries(self) -> bool:
-        return bool(self._listeners)
-
-    @cached_property
-    def _action(self) -> Action:
-        # Not before it is asked for: only then is the data known to be fit to be gone through.
-        about = {**self._about, "data": frozen(self._about["data"])}
-        return Action(name=self._name, **about)
-
-    def ahead(self, record: Record | None) -> None:
-        refusal = self.refusal(self._guards, record)
-        if refusal is not None:
-            raise refusal
-        for hook in self._before:
-            if hook(record, self._action) is False:
-                raise Rejected(
-                    "condition_not_met",
-                    f"{hook.name} forbids {self._name!r}{_on(record)}.",
-                )
-
-    def refusal(self, guards: Sequence[Called], record: Record | None) -> Rejected | None:
-        """What the guards have against it; None if nothing."""
-        for guard in guards:
-            try:
-                passed = guard(record, self._action)
-            except Rejected as refusal:
-                return refusal
-            if not passed:
-                return Rejected(
-                    "condition_not_met",
-                    f"{guard.name} does not let {self._name!r} be taken{_on(record)}.",
-                )
-        return None
-
-    def done(self, record: Record | None) -> None:
-        for hook in self._after:
-            hook(record, self._action)
-
-    def happened(self, entries: Sequence[HistoryEntry]) -> None:
-        for entry in entries:
-            for event, callback in self._listeners:
-                if event in ("*", entry.event):
-                    callback(entry)
-
-
-def _functions(by_action: Mapping[str, tuple[Called, ...]], name: str) -> tuple[Called, ...]:
-    """Those of an action; those of `add` are for every entity."""
-    if not by_action:
-        return ()
-    found = by_action.get(name, ())
-    return (*by_action.get("add", ()), *found) if name.startswith("add_") else found
-
-
-def _on(record: Record | None) -> str:
-    return f" on {record.id!r}" if record is not None else ""
 
 
 def _id(record: Record | str | None) -> str | None:
@@ -474,6 +379,9 @@ def _plain(data: Data | None) -> dict[str, Any]:
         return {}
     if not isinstance(data, Mapping):
         raise Rejected("invalid_data", f"The data is a dict, not {type(data).__name__}.")
+    with suppress(TypeError, ValueError, OverflowError, RecursionError):  # no JSON: refused later
+        if len(msgspec.json.encode(data)) > MOST_DATA:
+            raise Rejected("too_large", f"The data is larger than {MOST_DATA:,} bytes as JSON.")
     return {key: _copied(value, 0) for key, value in data.items()}
 
 

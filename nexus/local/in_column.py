@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ from nexus.local.calls import (
     making_of,
     settled,
 )
-from nexus.local.kept import Kept, decode, encode
+from nexus.local.kept import NOTHING, Kept, decode, encode
 from nexus.local.shell import (
     Applied,
     Asking,
@@ -97,6 +98,8 @@ class InColumn(Backend):
         """
         spec = self._spec
         kept = decode(spec.adapter.get(self._model, spec.domain.column), spec.place)
+        if kept.platform is not None and of_a_copy(kept, spec.subject(self._model)):
+            return replace(NOTHING, revision=kept.revision)
         if kept.platform is not None:
             raise configuration.ConfigurationError(
                 f"{spec.place} points to the platform {kept.platform.url}, and this process is not "
@@ -304,14 +307,30 @@ class InColumn(Backend):
         )
 
     def _with_subject(self, kept: Kept) -> Kept:
-        """An object that had no id when its instance began has one once it is saved."""
-        subject = kept.state.subject
-        if subject is None or subject.id != UNSAVED:
+        """The instance as that of this object, whose id may have changed since.
+
+        One that had none when its instance began has one once it is saved; and a copy of another
+        object has a copy of its instance, which from then on is one of its own.
+        """
+        subject, own = kept.state.subject, self._spec.subject(self._model)
+        if subject is None or own.id in (UNSAVED, subject.id):
             return kept
-        own = self._spec.subject(self._model)
-        if own.id == UNSAVED:
-            return kept
+        if of_a_copy(kept, own):
+            kept = replace(
+                kept,
+                # The same for whoever looks, until it is written.
+                instance=uuid.uuid5(uuid.NAMESPACE_OID, f"{kept.instance}/{own.id}").hex,
+                state=replace(kept.state, origin=""),
+            )
         return with_subject(kept, own)
+
+
+def of_a_copy(kept: Kept, own: Subject) -> bool:
+    """What is kept is another object's: this one is a copy of it."""
+    known = kept.state.subject.id if kept.state.subject is not None else ""
+    if kept.platform is not None:
+        known = kept.platform.subject
+    return known not in ("", UNSAVED, own.id) and own.id != UNSAVED
 
 
 def _itself(kept: Kept) -> Kept:

@@ -58,12 +58,15 @@ class Pointer(Struct, frozen=True, kw_only=True):
         tenant: Whose it is there.
         definition: Id of its definition there.
         instance: Id of the instance there.
+        subject: Id of the object whose instance that is: a copy of the object, which has another
+            id, has an instance of its own.
     """
 
     url: str
     tenant: str
     definition: str
     instance: str
+    subject: str = ""
 
 
 class Kept(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from nexus.core.errors import Rejected
 from nexus.core.projection import HistoryRow
 from nexus.local.configuration import ConfigurationError
 from nexus.local.connection import Connection
-from nexus.local.in_column import InColumn, with_subject
+from nexus.local.in_column import InColumn, of_a_copy, with_subject
 from nexus.local.kept import Kept, Pointer, decode, encode
 from nexus.local.spec import Spec
 
@@ -89,7 +89,10 @@ class Column:
 
     def _kept(self) -> Kept:
         spec = self._spec
-        return decode(spec.adapter.get(self._model, spec.domain.column), spec.place)
+        kept = decode(spec.adapter.get(self._model, spec.domain.column), spec.place)
+        if kept.platform is not None and of_a_copy(kept, spec.subject(self._model)):
+            return Kept(revision=kept.revision)
+        return kept
 
     def _pointed(self, pointer: Pointer) -> str:
         here = (self._connection.url, self._connection.me.tenant)
@@ -106,6 +109,7 @@ class Column:
             tenant=self._connection.me.tenant,
             definition=self._spec.program.id,
             instance=instance,
+            subject=self._spec.saved_subject(self._model).id,
         )
 
     def _write(self, kept: Kept, new: Kept) -> None:

@@ -11,7 +11,7 @@ import pytest
 import nexus
 from nexus import Rejected
 from tests.local.conftest import Clock
-from tests.local.homes import Home
+from tests.local.homes import Home, PlainHome
 
 CONTACTS = {"entities": {"contact": {"fields": ["name", "email"]}}}
 CAMPAIGNS = {"entities": {"campaign": {"fields": ["name", "budget"]}}}
@@ -168,3 +168,15 @@ def test_a_listener_that_raises_undoes_what_it_heard_of(home: Home) -> None:
     home.commit()
     assert user.crm().records() == []
     assert home.again(user).crm().records() == []
+
+
+def test_what_one_command_brings_has_the_bounds_of_the_platform() -> None:
+    home = PlainHome()
+    user = home.new(home.model(CONTACTS))
+    with pytest.raises(Rejected, match="larger than 1,048,576 bytes") as refused:
+        user.crm().add_contact({"name": "x" * 1_100_000})
+    assert refused.value.code == "too_large"
+    user.crm().add_contact(JOHN)
+    with pytest.raises(Rejected, match="comment has to have 1 to 10,000 characters"):
+        user.crm().act("edit", data={"name": "Jim"}, comment="x" * 10_001)
+    assert user.crm().records()[0].name == "John"

@@ -11,7 +11,7 @@ import pytest
 from nexus import DefinitionError, Rejected
 from nexus.crm import HasCrm
 from nexus.local import ConfigurationError
-from nexus.local.handle import Action
+from nexus.local.around import Action
 from tests.local.homes import Home, PlainHome
 
 FIELDS = {"contact": {"fields": ["name", "status"]}}

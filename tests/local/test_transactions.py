@@ -311,3 +311,47 @@ def test_what_fails_when_the_transaction_ends_leaves_memory_as_it_was() -> None:
         user.crm().add_contact({"name": "Jane"})
     specs["crm"] = spec
     assert names(user) == ["John"]
+
+
+def test_a_copy_of_an_object_has_an_instance_of_its_own() -> None:
+    """With what was kept until then, and keys of its own for what it sends."""
+    import copy
+
+    import nexus
+    from tests.local.homes import PlainHome
+
+    keys: list[str] = []
+    nexus.configure(channels=lambda request: keys.append(request.key))
+    run = [{"channel": "mail", "with": {}}]
+    stages = [{"id": "new"}, {"id": "told", "run": run}, {"id": "done", "final": True}]
+    home = PlainHome()
+    user = home.new(home.model({"entities": {"lead": {"stages": stages}}}))
+    user.crm().start()
+    other = copy.deepcopy(user)
+    other.id = 2
+    for one in (user, other):
+        one.crm().act("convert")
+    assert len(set(keys)) == 2
+    subjects = [one.crm().history()[0].payload["subject"]["id"] for one in (user, other)]
+    assert subjects == ["1", "2"]
+    again = [other.crm()._backend.kept().instance for _ in range(2)]
+    assert again[0] == again[1] != user.crm()._backend.kept().instance
+
+
+def test_a_copied_row_shares_nothing_with_its_original(database_home: Home) -> None:
+    user = database_home.new(database_home.model(CONTACTS))
+    user.crm().add_contact({"name": "both"})
+    database_home.commit()
+    other = type(user)(crm_data=user.crm_data)
+    if isinstance(database_home, DjangoHome):
+        other.save(using=database_home.alias)
+    else:
+        assert isinstance(database_home, SqlAlchemyHome)
+        database_home.session.add(other)
+    database_home.commit()
+    other.crm().add_contact({"name": "one"})
+    database_home.commit()
+    assert names(database_home.again(other)) == ["both", "one"]
+    assert names(database_home.again(user)) == ["both"]
+    starts = {one.crm().history()[0].payload["subject"]["id"] for one in (user, other)}
+    assert starts == {str(user.id), str(other.id)}

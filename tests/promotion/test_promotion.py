@@ -340,3 +340,28 @@ def test_what_has_grown_too_large_stays_where_it_is(promotion: Promotion) -> Non
     assert refused.value.code == "too_large"
     promotion.off()
     assert len(user.crm().records()) == 12
+
+
+def test_a_copy_of_a_promoted_object_has_an_instance_of_its_own(promotion: Promotion) -> None:
+    import copy
+
+    home = PlainHome()
+    user = home.new(home.model(CONTACTS))
+    kept = home.new(type(user))
+    kept.crm().add_contact({"name": "before"})
+    early = copy.deepcopy(kept)
+    early.id = 3
+    promotion.on()
+    assert [record.name for record in kept.crm().records()] == ["before"]
+    late = copy.deepcopy(kept)
+    late.id = 2
+    assert late.crm().records() == []
+    late.crm().add_contact({"name": "late"})
+    assert [record.name for record in early.crm().records()] == ["before"]
+    assert [record.name for record in kept.crm().records()] == ["before"]
+    assert [record.name for record in late.crm().records()] == ["late"]
+    promotion.off()
+    again = copy.deepcopy(kept)
+    again.id = 4
+    again.crm().add_contact({"name": "fresh"})
+    assert [record.name for record in again.crm().records()] == ["fresh"]
