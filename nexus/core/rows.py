@@ -292,8 +292,13 @@ _FACTS: Mapping[type, tuple[str, ...]] = {
 """The fields of each event that are its own and go into the payload."""
 
 
+_SCALARS = frozenset({str, int, float, bool})
+
+
 def _plain(value: object) -> object:
     """Values of events as JSON knows them."""
+    if value is None or type(value) in _SCALARS:  # most are, and this is asked of every event
+        return value
     if isinstance(value, Assignees):
         return {"users": list(value.users), "roles": list(value.roles)}
     if isinstance(value, msgspec.Struct):

@@ -27,8 +27,13 @@ class FrozenDict(dict[str, Any]):
         return FrozenDict, (dict(self),)
 
 
+_SCALARS = frozenset({str, int, float, bool})
+
+
 def frozen(value: Any) -> Any:
     """JSON that cannot be changed by whoever reads it."""
+    if value is None or type(value) in _SCALARS:
+        return value
     if isinstance(value, Mapping):
         return FrozenDict({key: frozen(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
